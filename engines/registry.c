@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The one list of engines. To add an engine: declare its table here, list it, link its library.
+ */
+#include "jitduel/engine.h"
+
+#include <string.h>
+
+extern const struct jd_engine_ops jd_legacy_ops;
+extern const struct jd_engine_ops jd_mcjit_ops;
+
+const struct jd_engine_ops *const jd_engine_registry[] = {
+    &jd_legacy_ops,
+    &jd_mcjit_ops,
+    NULL,
+};
+
+const struct jd_engine_ops *jd_engine_find(const char *name)
+{
+    for (size_t i = 0; jd_engine_registry[i]; i++)
+        if (!strcmp(jd_engine_registry[i]->name, name))
+            return jd_engine_registry[i];
+    return NULL;
+}
+
+static void list_names(char *out, size_t out_bytes)
+{
+    out[0] = '\0';
+    for (size_t i = 0; jd_engine_registry[i]; i++) {
+        size_t used = strlen(out);
+        const char *separator = i ? ", " : "";
+        const char *name = jd_engine_registry[i]->name;
+        if (used + strlen(separator) + strlen(name) + 1 > out_bytes)
+            return;
+        strcat(strcat(out, separator), name);
+    }
+}
+
+int jd_engine_create(const char *name, const struct jd_engine_options *options,
+                     struct jd_engine **out, struct jd_error *err)
+{
+    const struct jd_engine_ops *ops = jd_engine_find(name);
+    char names[256];
+    *out = NULL;
+    if (!ops) {
+        list_names(names, sizeof names);
+        return jd_fail(err, JD_E_NOT_FOUND, name, "unknown engine (there are: %s)", names);
+    }
+    return ops->create(options, out, err);
+}
+
+void jd_engine_destroy(struct jd_engine *engine)
+{
+    if (engine)
+        engine->ops->destroy(engine);
+}
