@@ -29,7 +29,8 @@
 
 enum jd_arena_mode { JD_ARENA_DUAL = 0, JD_ARENA_SEAL = 1 };
 
-/** Kinds are separate regions, so that each has one protection and the ledger can tell them apart. */
+/** Kinds are separate regions, so that each has one protection and the ledger can tell them apart.
+ */
 enum jd_arena_kind {
     JD_ARENA_CODE,   /**< read/execute */
     JD_ARENA_STUB,   /**< read/execute; stubs, thunks, trampoline entries */
@@ -57,9 +58,10 @@ struct jd_arena_stats {
     uint64_t mappings;                        /**< mmap'd ranges held, aliases included */
 };
 
-/** New arena; destroy it. `limit_bytes` 0: 1 GiB; rounded up to pages and shared out among the kinds
- * as they ask (a region grows in steps; the limit holds for the sum). At most 2 GiB less 64 KiB.
- * Errors: USAGE (limit too large), NO_MEMORY (address space), EXEC_DENIED (memfd or PROT_EXEC). */
+/** New arena; destroy it. `limit_bytes` 0: 1 GiB; rounded up to pages and shared out among the
+ * kinds as they ask (a region grows in steps; the limit holds for the sum). At most 2 GiB less 64
+ * KiB. Errors: USAGE (limit too large), NO_MEMORY (address space), EXEC_DENIED (memfd or
+ * PROT_EXEC). */
 int jd_arena_create(enum jd_arena_mode mode, size_t limit_bytes, struct jd_arena **out,
                     struct jd_error *err);
 /** Unmaps everything. NULL is accepted. */

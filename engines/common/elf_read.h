@@ -39,9 +39,9 @@ const char *jd_elf_symbol_name(const struct jd_elf *elf, uint32_t symbol_index);
 /** Bytes of a section; NULL for SHT_NOBITS. */
 const void *jd_elf_section_bytes(const struct jd_elf *elf, uint32_t section_index);
 /** Relocations of a SHT_RELA section. */
-const Elf64_Rela *jd_elf_relas(const struct jd_elf *elf, uint32_t section_index,
-                               size_t *out_count);
-/** Section index of a symbol, SHN_XINDEX resolved; SHN_UNDEF, SHN_ABS and SHN_COMMON as they are. */
+const Elf64_Rela *jd_elf_relas(const struct jd_elf *elf, uint32_t section_index, size_t *out_count);
+/** Section index of a symbol, SHN_XINDEX resolved; SHN_UNDEF, SHN_ABS and SHN_COMMON as they are.
+ */
 uint32_t jd_elf_symbol_section(const struct jd_elf *elf, uint32_t symbol_index);
 
 #endif

@@ -17,19 +17,19 @@
 #include "jitduel/error.h"
 
 enum jd_reloc_formula {
-    JD_RELOC_NOTHING,   /**< no field (R_*_NONE and hints) */
-    JD_RELOC_ABS,       /**< S + A */
-    JD_RELOC_PC,        /**< S + A - P */
-    JD_RELOC_GOT_PC,    /**< G + A - P */
-    JD_RELOC_PAGE_PC,   /**< Page(S + A) - Page(P), AArch64 */
-    JD_RELOC_GOT_PAGE,  /**< Page(G + A) - Page(P), AArch64 */
-    JD_RELOC_GOT_ABS    /**< G + A, AArch64 low 12 bits of a GOT entry */
+    JD_RELOC_NOTHING,  /**< no field (R_*_NONE and hints) */
+    JD_RELOC_ABS,      /**< S + A */
+    JD_RELOC_PC,       /**< S + A - P */
+    JD_RELOC_GOT_PC,   /**< G + A - P */
+    JD_RELOC_PAGE_PC,  /**< Page(S + A) - Page(P), AArch64 */
+    JD_RELOC_GOT_PAGE, /**< Page(G + A) - Page(P), AArch64 */
+    JD_RELOC_GOT_ABS   /**< G + A, AArch64 low 12 bits of a GOT entry */
 };
 
 /** How a value is put into its field. */
 enum jd_reloc_field {
     JD_FIELD_NONE,
-    JD_FIELD_LE,        /**< little-endian data of `bytes` bytes */
+    JD_FIELD_LE, /**< little-endian data of `bytes` bytes */
     JD_FIELD_A64_BRANCH26,
     JD_FIELD_A64_BRANCH19,
     JD_FIELD_A64_BRANCH14,
@@ -46,12 +46,12 @@ struct jd_reloc_howto {
     const char *name; /**< as the psABI writes it */
     enum jd_reloc_formula formula;
     enum jd_reloc_field field;
-    uint8_t bytes;      /**< size of what is rewritten */
-    uint8_t bits;       /**< width of the value that is range-checked, before the shift */
-    uint8_t shift;      /**< low bits dropped (and required to be 0 unless `is_low`) */
-    bool is_low;        /**< the field takes the low bits of the value (…_NC, …_LO12): no check */
+    uint8_t bytes; /**< size of what is rewritten */
+    uint8_t bits;  /**< width of the value that is range-checked, before the shift */
+    uint8_t shift; /**< low bits dropped (and required to be 0 unless `is_low`) */
+    bool is_low;   /**< the field takes the low bits of the value (…_NC, …_LO12): no check */
     enum jd_reloc_check check;
-    bool is_branch;     /**< a call or jump: S may be replaced by a stub, body or veneer */
+    bool is_branch; /**< a call or jump: S may be replaced by a stub, body or veneer */
 };
 
 /** The howto of a type; NULL when the type is unknown for that ELF machine. Static. */
@@ -70,14 +70,14 @@ struct jd_reloc_place {
     const char *symbol;  /**< for messages */
 };
 
-/** True when the value for S (and G, ignored when not taken) would pass the check. A branch that does
- * not fit wants a veneer. */
+/** True when the value for S (and G, ignored when not taken) would pass the check. A branch that
+ * does not fit wants a veneer. */
 bool jd_reloc_fits(const struct jd_reloc_howto *howto, uintptr_t place_addr, uintptr_t s_addr,
                    int64_t addend, uintptr_t got_addr);
 
 /** Compute, check, mask and store. Applying twice changes nothing. Errors: RELOC_RANGE with
- * "section+0x1c: R_X86_64_PC32 against 'foo': 0x... not in [lo, hi)", BAD_OBJECT when the field does
- * not lie in the section or bits that the psABI requires to be 0 are not. */
+ * "section+0x1c: R_X86_64_PC32 against 'foo': 0x... not in [lo, hi)", BAD_OBJECT when the field
+ * does not lie in the section or bits that the psABI requires to be 0 are not. */
 int jd_reloc_apply(const struct jd_reloc_howto *howto, const struct jd_reloc_place *place,
                    uintptr_t s_addr, int64_t addend, uintptr_t got_addr, struct jd_error *err);
 

@@ -58,8 +58,8 @@ typedef uint64_t jd_module_id;
 /** What a creator answers. All zero means "not mine". */
 struct jd_creation {
     uintptr_t addr; /**< not 0: the symbol is here */
-    /** addr is 0 and ir.bytes not NULL: the engine adds this module, which must define the name. The
-     * bytes stay borrowed until the engine is destroyed or the module removed. */
+    /** addr is 0 and ir.bytes not NULL: the engine adds this module, which must define the name.
+     * The bytes stay borrowed until the engine is destroyed or the module removed. */
     struct jd_ir ir;
 };
 
@@ -72,8 +72,8 @@ typedef int (*jd_creator_fn)(void *context, struct jd_engine *engine, const char
                              struct jd_error *err);
 
 /** Called where an error has no caller to return to: a first call whose callee cannot be compiled
- * or resolved. Runs on the calling thread without engine locks. It returns the address that is to be
- * called instead, or 0 to abort the process; it may leave with longjmp. */
+ * or resolved. Runs on the calling thread without engine locks. It returns the address that is to
+ * be called instead, or 0 to abort the process; it may leave with longjmp. */
 typedef uintptr_t (*jd_error_handler_fn)(void *context, const char *name,
                                          const struct jd_error *err);
 
@@ -129,8 +129,8 @@ struct jd_engine_ops {
     /** Frees everything, code included: nothing of it may run or be called any more. NULL is
      * accepted. Does not run destructors. */
     void (*destroy)(struct jd_engine *engine);
-    /** Takes IR; does no work that the strategy defers. `out_id` may be NULL. On failure (bad IR, IR
-     * for another CPU, duplicate strong definition) the engine is as before. */
+    /** Takes IR; does no work that the strategy defers. `out_id` may be NULL. On failure (bad IR,
+     * IR for another CPU, duplicate strong definition) the engine is as before. */
     int (*add_module)(struct jd_engine *engine, const struct jd_ir *ir, jd_module_id *out_id,
                       struct jd_error *err);
     /** Needs JD_CAP_REMOVE_MODULE. Its code memory is reused; its symbols become unresolved. None

@@ -45,7 +45,13 @@ struct jd_error {
     char text[JD_ERROR_TEXT_BYTES];   /**< one line, no full stop, no line end */
 };
 
-#define JD_ERROR_INIT {JD_OK, JD_KIND_NONE, {0}, {0}}
+#define JD_ERROR_INIT                                                                              \
+    {                                                                                              \
+        JD_OK, JD_KIND_NONE, {0},                                                                  \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
 
 /** The kind that belongs to a code; JD_KIND_NONE for JD_OK or an unknown one. */
 enum jd_kind jd_code_kind(int code);
@@ -63,7 +69,8 @@ int jd_fail(struct jd_error *err, int code, const char *where, const char *forma
 /** The same with a va_list. */
 int jd_vfail(struct jd_error *err, int code, const char *where, const char *format, va_list args)
     __attribute__((format(printf, 4, 0)));
-/** Put "prefix: " before `where` of a recorded error; does nothing without one. Returns the code. */
+/** Put "prefix: " before `where` of a recorded error; does nothing without one. Returns the code.
+ */
 int jd_error_prefix(struct jd_error *err, const char *prefix);
 /** Forget a recorded error. */
 void jd_error_clear(struct jd_error *err);

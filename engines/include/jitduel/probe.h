@@ -2,10 +2,10 @@
  *
  * The probe: how engines say what they are doing without owning a clock or a printer.
  *
- * An engine calls begin/end around each phase, properly nested per thread, from the thread that does
- * the work. The harness reads its clock there. A probe with NULL callbacks measures the cost of
- * probing itself. Callbacks must not call back into the engine and must not allocate if the run is
- * a measured one.
+ * An engine calls begin/end around each phase, properly nested per thread, from the thread that
+ * does the work. The harness reads its clock there. A probe with NULL callbacks measures the cost
+ * of probing itself. Callbacks must not call back into the engine and must not allocate if the run
+ * is a measured one.
  */
 #ifndef JITDUEL_PROBE_H
 #define JITDUEL_PROBE_H
