@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Target set-up and IR reading, shared by all engines. Knows no engine.
+ * Sources: llvm-c/TargetMachine.h, llvm-c/BitReader.h, llvm-c/IRReader.h; LLVM language reference,
+ * "The 'llvm.global_ctors' Global Variable".
+ */
+#include "target.h"
+
+#include <llvm-c/BitReader.h>
+#include <llvm-c/IRReader.h>
+#include <llvm-c/Target.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "target_shim.h"
+
+static struct {
+    pthread_once_t once;
+    struct jd_error error;
+    char *triple; /* lives as long as the process */
+    LLVMTargetRef target;
+} host = {.once = PTHREAD_ONCE_INIT};
+
+static void init_host(void)
+{
+    char *message = NULL;
+    host.triple = LLVMGetDefaultTargetTriple();
+    if (LLVMInitializeNativeTarget() || LLVMInitializeNativeAsmPrinter() ||
+        LLVMInitializeNativeAsmParser())
+        jd_fail(&host.error, JD_E_UNSUPPORTED, host.triple, "LLVM was built without this target");
+    else if (LLVMGetTargetFromTriple(host.triple, &host.target, &message))
+        jd_llvm_take_message(&host.error, JD_E_UNSUPPORTED, host.triple, message);
+}
+
+int jd_target_init(struct jd_error *err)
+{
+    pthread_once(&host.once, init_host);
+    if (host.error.code)
+        return jd_fail(err, host.error.code, host.error.where, "%s", host.error.text);
+    return JD_OK;
+}
+
+const char *jd_target_triple(void)
+{
+    return host.triple;
+}
+
+LLVMCodeGenOptLevel jd_target_opt_level(unsigned opt_level)
+{
+    static const LLVMCodeGenOptLevel levels[] = {LLVMCodeGenLevelNone, LLVMCodeGenLevelLess,
+                                                 LLVMCodeGenLevelDefault,
+                                                 LLVMCodeGenLevelAggressive};
+    return levels[opt_level > 3 ? 3 : opt_level];
+}
+
+int jd_target_machine_create(const struct jd_engine_options *options, LLVMTargetMachineRef *out,
+                             struct jd_error *err)
+{
+    static const struct jd_engine_options defaults = {0};
+    *out = NULL;
+    if (jd_target_init(err))
+        return err ? (int)err->code : JD_E_UNSUPPORTED;
+    if (!options)
+        options = &defaults;
+    if (options->opt_level > 3)
+        return jd_fail(err, JD_E_USAGE, "opt_level", "must be 0 to 3, is %u", options->opt_level);
+    *out = LLVMCreateTargetMachine(host.target, host.triple, options->cpu ? options->cpu : "",
+                                   options->features ? options->features : "",
+                                   jd_target_opt_level(options->opt_level), JD_RELOC_MODEL,
+                                   JD_CODE_MODEL);
+    if (!*out)
+        return jd_fail(err, JD_E_INTERNAL, host.triple, "LLVM made no target machine");
+    jd_target_shim_use_emulated_tls(*out);
+    return JD_OK;
+}
+
+static size_t arch_length(const char *triple)
+{
+    return strcspn(triple, "-");
+}
+
+static int check_triple(LLVMModuleRef module, const char *name, struct jd_error *err)
+{
+    const char *triple = LLVMGetTarget(module);
+    size_t length = arch_length(triple);
+    if (!*triple)
+        LLVMSetTarget(module, host.triple);
+    else if (length != arch_length(host.triple) || strncmp(triple, host.triple, length))
+        return jd_fail(err, JD_E_WRONG_TARGET, name, "module is for '%s', this machine is '%s'",
+                       triple, host.triple);
+    return JD_OK;
+}
+
+static int check_layout(LLVMModuleRef module, LLVMTargetMachineRef machine, const char *name,
+                        struct jd_error *err)
+{
+    LLVMTargetDataRef data = LLVMCreateTargetDataLayout(machine);
+    char *expected = LLVMCopyStringRepOfTargetData(data);
+    const char *layout = LLVMGetDataLayoutStr(module);
+    int result = JD_OK;
+    if (!*layout)
+        LLVMSetDataLayout(module, expected);
+    else if (strcmp(layout, expected))
+        result = jd_fail(err, JD_E_WRONG_TARGET, name, "module has data layout '%s', not '%s'",
+                         layout, expected);
+    LLVMDisposeMessage(expected);
+    LLVMDisposeTargetData(data);
+    return result;
+}
+
+static int read_bitcode(LLVMContextRef context, struct jd_diagnostics *diagnostics,
+                        const struct jd_ir *ir, LLVMModuleRef *out, struct jd_error *err)
+{
+    LLVMMemoryBufferRef buffer =
+        LLVMCreateMemoryBufferWithMemoryRange(ir->bytes, ir->size_bytes, ir->name, 0);
+    if (!LLVMGetBitcodeModuleInContext2(context, buffer, out)) /* consumes the buffer */
+        return jd_diagnostics_take(diagnostics, JD_E_BAD_IR, ir->name, err);
+    *out = NULL;
+    if (!jd_diagnostics_take(diagnostics, JD_E_BAD_IR, ir->name, err))
+        jd_fail(err, JD_E_BAD_IR, ir->name, "LLVM cannot read this bitcode");
+    return JD_E_BAD_IR;
+}
+
+static int read_whole(LLVMContextRef context, const struct jd_ir *ir, LLVMModuleRef *out,
+                      struct jd_error *err)
+{
+    /* The text parser wants a NUL behind the last byte: copy. Bitcode does not. */
+    LLVMMemoryBufferRef buffer =
+        jd_ir_is_bitcode(ir)
+            ? LLVMCreateMemoryBufferWithMemoryRange(ir->bytes, ir->size_bytes, ir->name, 0)
+            : LLVMCreateMemoryBufferWithMemoryRangeCopy(ir->bytes, ir->size_bytes, ir->name);
+    char *message = NULL;
+    if (!LLVMParseIRInContext(context, buffer, out, &message)) /* consumes the buffer */
+        return JD_OK;
+    *out = NULL;
+    return jd_llvm_take_message(err, JD_E_BAD_IR, ir->name, message);
+}
+
+int jd_target_read_ir(LLVMContextRef context, struct jd_diagnostics *diagnostics,
+                      LLVMTargetMachineRef machine, const struct jd_ir *ir, bool is_lazy,
+                      LLVMModuleRef *out, struct jd_error *err)
+{
+    int result;
+    *out = NULL;
+    if (!ir->size_bytes)
+        return jd_fail(err, JD_E_BAD_IR, ir->name, "the file is empty");
+    result = is_lazy && jd_ir_is_bitcode(ir) ? read_bitcode(context, diagnostics, ir, out, err)
+                                             : read_whole(context, ir, out, err);
+    if (!result)
+        result = jd_diagnostics_take(diagnostics, JD_E_BAD_IR, ir->name, err);
+    if (!result)
+        result = check_triple(*out, ir->name, err);
+    if (!result)
+        result = check_layout(*out, machine, ir->name, err);
+    if (result && *out) {
+        LLVMDisposeModule(*out);
+        *out = NULL;
+    }
+    return result;
+}
+
+int jd_target_each_structor(LLVMModuleRef module, bool is_constructor, jd_structor_fn callback,
+                            void *context)
+{
+    LLVMValueRef list =
+        LLVMGetNamedGlobal(module, is_constructor ? "llvm.global_ctors" : "llvm.global_dtors");
+    LLVMValueRef entries = list ? LLVMGetInitializer(list) : NULL;
+    /* An empty list is a zero initialiser, which has no operands. */
+    int count = entries && LLVMIsAConstantArray(entries) ? LLVMGetNumOperands(entries) : 0;
+    for (int i = 0; i < count; i++) {
+        LLVMValueRef entry = LLVMGetOperand(entries, (unsigned)i);
+        if (!LLVMIsAConstantStruct(entry) || LLVMGetNumOperands(entry) < 2)
+            continue;
+        LLVMValueRef function = LLVMGetOperand(entry, 1);
+        if (LLVMIsAConstantPointerNull(function))
+            continue; /* the language reference: a null entry ends nothing and calls nothing */
+        unsigned priority = (unsigned)LLVMConstIntGetZExtValue(LLVMGetOperand(entry, 0));
+        int result = callback(context, priority, function);
+        if (result)
+            return result;
+    }
+    return 0;
+}
