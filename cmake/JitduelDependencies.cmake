@@ -24,3 +24,8 @@ target_compile_options(jd_llvm_cxx INTERFACE
 
 find_program(JD_CLANG NAMES clang-19 HINTS /usr/lib/llvm-19/bin DOC "turns workloads into bitcode")
 find_program(JD_CLANGXX NAMES clang++-19 HINTS /usr/lib/llvm-19/bin DOC "the same for C++")
+
+# Tests only; BUILD_TESTING is on unless it was switched off.
+if(NOT DEFINED BUILD_TESTING OR BUILD_TESTING)
+  pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+endif()
