@@ -8,7 +8,10 @@
  *   JD_ARENA_DUAL   code and rodata are pages of a memfd, mapped twice: read/execute (read-only for
  *                   rodata) at the address code runs at, read/write at an alias. A block is written
  *                   through `write` while other threads run neighbouring code. A fork gives the
- *                   child its own copy (pthread_atfork), because the pages are shared mappings.
+ *                   child its own copy (pthread_atfork), because the pages are shared mappings; it
+ *                   costs the parent a copy of the pages in use. A child for which that fails
+ *                   ends at once with a line on stderr and exit code 127. vfork, posix_spawn and
+ *                   the bare system call run no handlers: there the child must only exec.
  *   JD_ARENA_SEAL   code and rodata are private pages, writable until jd_arena_seal makes all that
  *                   was committed since the last seal executable (or read-only); what follows
  *                   starts on a fresh page. `write` equals `addr`.
@@ -54,8 +57,10 @@ struct jd_arena_block {
 struct jd_arena_stats {
     uint64_t used_bytes[JD_ARENA_KIND_COUNT]; /**< committed and not freed */
     uint64_t reserved_bytes;                  /**< address space, aliases not counted twice */
-    uint64_t committed_bytes;                 /**< whole pages ever handed out and not given back */
-    uint64_t mappings;                        /**< mmap'd ranges held, aliases included */
+    /** Whole pages ever handed out and not given back; a large block that is freed gives back the
+     * pages that lie within it. */
+    uint64_t committed_bytes;
+    uint64_t mappings; /**< ranges of one protection held, aliases and the unused rest included */
 };
 
 /** New arena; destroy it. `limit_bytes` 0: 1 GiB; rounded up to pages and shared out among the
@@ -68,7 +73,8 @@ int jd_arena_create(enum jd_arena_mode mode, size_t limit_bytes, struct jd_arena
 void jd_arena_destroy(struct jd_arena *arena);
 
 /** Reserve zeroed memory. `align_bytes` is a power of two, at most 64 KiB; 0 means 16. Size 0 gives
- * a distinct address. Errors: ARENA_FULL (naming kind, size and limit), EXEC_DENIED, NO_MEMORY. */
+ * a distinct address. Sizes are taken in steps of 16 bytes (8 for GOT). Errors: USAGE (alignment),
+ * ARENA_FULL (naming kind, size and limit), EXEC_DENIED, NO_MEMORY; the arena stays usable. */
 int jd_arena_reserve(struct jd_arena *arena, enum jd_arena_kind kind, size_t size_bytes,
                      size_t align_bytes, struct jd_arena_block *out, struct jd_error *err);
 /** The block is in use; it counts in the ledger from here. Cannot fail. */
@@ -78,15 +84,19 @@ void jd_arena_abort(struct jd_arena *arena, const struct jd_arena_block *block);
 /** A committed block is no longer used by anyone. Its bytes are reused (zeroed by the next
  * reserve). SEAL mode: sealed bytes are only given back in the ledger, not reused. */
 void jd_arena_free(struct jd_arena *arena, const struct jd_arena_block *block);
-/** SEAL mode: change the protection of all committed, unsealed code and rodata at once; at most one
- * mprotect per region. DUAL mode: does nothing. Errors: EXEC_DENIED. */
+/** SEAL mode: change the protection of all committed, unsealed code and rodata (stubs and unwind
+ * tables too) at once; one mprotect per contiguous range of a region. DUAL mode: does nothing.
+ * Errors: STATE while a block of these kinds is reserved and neither committed nor aborted (nothing
+ * is sealed then), EXEC_DENIED, NO_MEMORY. */
 int jd_arena_seal(struct jd_arena *arena, struct jd_error *err);
-/** The writable alias of an address in the arena; NULL when it is not in it or is sealed. */
+/** The writable alias of an address in the arena; NULL when it is not in it, in no kind's pages, or
+ * sealed. Constant time, takes no lock. */
 void *jd_arena_writable(const struct jd_arena *arena, uintptr_t addr);
 /** True when the address lies within the reservation. */
 bool jd_arena_contains(const struct jd_arena *arena, uintptr_t addr);
 /** Make freshly written code visible to instruction fetch (nothing to do on x86-64). */
 void jd_arena_flush_icache(uintptr_t addr, size_t size_bytes);
+/** Constant time, takes no lock; the fields are each right, but not of one instant. */
 void jd_arena_get_stats(const struct jd_arena *arena, struct jd_arena_stats *out);
 
 #endif

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The arena's dealings with the system: reservation, memfd, mappings, protections, fork.
+ * Knows nothing of blocks. No mapping made here is writable and executable.
+ * Sources: memfd_create(2), mmap(2), fallocate(2), pthread_atfork(3).
+ */
+#include "arena_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* linux/memfd.h since 6.3 */
+#endif
+
+/* Live arenas. Taken before any arena's own lock. */
+static pthread_mutex_t live_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct jd_arena *live;
+static bool is_fork_handled;
+
+/* A refusal by policy is one error, want of memory (descriptors, mappings) another. */
+static int refused(int error, struct jd_error *err, const char *what)
+{
+    bool is_policy = error == EACCES || error == EPERM || error == ENOSYS || error == EINVAL;
+    return jd_fail(err, is_policy ? JD_E_EXEC_DENIED : JD_E_NO_MEMORY, "arena", "%s: %s", what,
+                   strerror(error));
+}
+
+static int new_memfd(size_t size)
+{
+    /* The flag is about execve, not about PROT_EXEC; without it vm.memfd_noexec=2 says no. Kernels
+     * before 6.3 do not know it. */
+    int fd = memfd_create("jitduel", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+    if (fd < 0 && errno == EINVAL)
+        fd = memfd_create("jitduel", MFD_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    if (ftruncate(fd, (off_t)size)) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
+static int protection(const struct jd_arena *arena, enum jd_arena_kind kind)
+{
+    if (arena->mode == JD_ARENA_SEAL || jd_arena_kinds[kind].is_writable)
+        return PROT_READ | PROT_WRITE;
+    return jd_arena_kinds[kind].prot;
+}
+
+static bool is_shared(const struct jd_arena *arena, enum jd_arena_kind kind)
+{
+    return arena->mode == JD_ARENA_DUAL && !jd_arena_kinds[kind].is_writable;
+}
+
+/* mmap gives no alignment beyond a page: ask for more and trim. */
+static int reserve(struct jd_arena *arena, struct jd_error *err)
+{
+    size_t slack = JD_ARENA_MAX_ALIGN > arena->page ? JD_ARENA_MAX_ALIGN - arena->page : 0;
+    unsigned char *all = mmap(NULL, arena->limit + slack, PROT_NONE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (all == MAP_FAILED)
+        return jd_fail(err, JD_E_NO_MEMORY, "arena", "address space of %zu bytes: %s", arena->limit,
+                       strerror(errno));
+    uintptr_t begin_addr = (uintptr_t)all;
+    arena->base_addr = jd_align_up(begin_addr, JD_ARENA_MAX_ALIGN);
+    size_t head = arena->base_addr - begin_addr;
+    if (head)
+        munmap(all, head);
+    if (slack > head)
+        munmap(all + head + arena->limit, slack - head);
+    return JD_OK;
+}
+
+/* Find out at once, not at the first function, that the system forbids executable memory: do to one
+ * page what will be done to all of them. */
+static int probe_executable(const struct jd_arena *arena, struct jd_error *err)
+{
+    bool is_dual = arena->mode == JD_ARENA_DUAL;
+    void *page =
+        is_dual
+            ? mmap(NULL, arena->page, PROT_READ | PROT_EXEC, MAP_SHARED, arena->memfd, 0)
+            : mmap(NULL, arena->page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED)
+        return refused(errno, err, is_dual ? "mmap of a memfd with PROT_EXEC" : "mmap");
+    int rc = JD_OK;
+    if (!is_dual) {
+        *(volatile unsigned char *)page = 0; /* policies differ for pages that were written */
+        if (mprotect(page, arena->page, PROT_READ | PROT_EXEC))
+            rc = refused(errno, err, "mprotect with PROT_EXEC");
+    }
+    munmap(page, arena->page);
+    return rc;
+}
+
+static int open_alias(struct jd_arena *arena, struct jd_error *err)
+{
+    arena->memfd = new_memfd(arena->limit);
+    if (arena->memfd < 0)
+        return refused(errno, err, "memfd_create");
+    void *alias = mmap(NULL, arena->limit, PROT_READ | PROT_WRITE, MAP_SHARED, arena->memfd, 0);
+    if (alias == MAP_FAILED)
+        return refused(errno, err, "mmap of a memfd");
+    arena->alias = alias;
+    return JD_OK;
+}
+
+/* The pages of a kind that are shared through the memfd, one run after the other. Returns false
+ * when there is none at or after *begin. */
+static bool next_touched_run(const struct jd_arena *arena, size_t *begin, size_t *end)
+{
+    size_t page = *begin >> arena->page_shift, last = arena->handed_out >> arena->page_shift;
+    for (; page < last; page++) {
+        unsigned state = atomic_load_explicit(&arena->pages[page], memory_order_relaxed);
+        if (state & JD_PAGE_TOUCHED && !jd_arena_kinds[(state & JD_PAGE_KIND) - 1].is_writable)
+            break;
+    }
+    if (page == last)
+        return false;
+    *begin = page << arena->page_shift;
+    unsigned first = atomic_load_explicit(&arena->pages[page], memory_order_relaxed);
+    while (page < last && atomic_load_explicit(&arena->pages[page], memory_order_relaxed) == first)
+        page++;
+    *end = page << arena->page_shift;
+    return true;
+}
+
+/* A memfd with the same contents, for the child. Made before the fork, while the lock keeps the
+ * parent's other threads from reusing a block under the copy. */
+static int copy_memfd(const struct jd_arena *arena)
+{
+    int fd = new_memfd(arena->limit);
+    if (fd < 0)
+        return -1 - errno;
+    for (size_t begin = 0, end; next_touched_run(arena, &begin, &end); begin = end) {
+        while (begin < end) {
+            ssize_t n = pwrite(fd, arena->alias + begin, end - begin, (off_t)begin);
+            if (n < 0 && errno == EINTR)
+                continue;
+            if (n <= 0) {
+                int error = n ? errno : ENOSPC;
+                close(fd);
+                return -1 - error;
+            }
+            begin += (size_t)n;
+        }
+    }
+    return fd;
+}
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&live_lock);
+    for (struct jd_arena *arena = live; arena; arena = arena->next) {
+        pthread_mutex_lock(&arena->lock);
+        if (arena->mode == JD_ARENA_DUAL)
+            arena->fork_memfd = copy_memfd(arena);
+    }
+}
+
+static void after_fork_in_parent(void)
+{
+    for (struct jd_arena *arena = live; arena; arena = arena->next) {
+        if (arena->mode == JD_ARENA_DUAL && arena->fork_memfd >= 0)
+            close(arena->fork_memfd);
+        pthread_mutex_unlock(&arena->lock);
+    }
+    pthread_mutex_unlock(&live_lock);
+}
+
+/* A child that ran on would write into its parent's code: there is no one to return an error to. */
+static _Noreturn void die_in_child(const char *what, int error)
+{
+    char line[128];
+    int n = snprintf(line, sizeof line, "jitduel: arena: fork: %s: errno %d\n", what, error);
+    if (n > 0 && write(STDERR_FILENO, line, (size_t)n) < 0)
+        _exit(126);
+    _exit(127);
+}
+
+static void map_again(void *at, size_t size, int prot, int fd, size_t offset)
+{
+    void *got = mmap(at, size, prot, MAP_SHARED | MAP_FIXED, fd, (off_t)offset);
+    if (got == MAP_FAILED)
+        die_in_child("mmap", errno);
+}
+
+static void use_copy(struct jd_arena *arena)
+{
+    int fd = arena->fork_memfd;
+    if (fd < 0)
+        die_in_child("copy of the memfd", -1 - fd);
+    map_again(arena->alias, arena->limit, PROT_READ | PROT_WRITE, fd, 0);
+    for (size_t i = 0; i < arena->extent_count; i++) {
+        const struct jd_arena_extent *e = &arena->extents[i];
+        if (is_shared(arena, e->kind))
+            map_again((unsigned char *)arena->base_addr + e->begin, e->end - e->begin,
+                      protection(arena, e->kind), fd, e->begin);
+    }
+    close(arena->memfd);
+    arena->memfd = fd;
+}
+
+static void after_fork_in_child(void)
+{
+    for (struct jd_arena *arena = live; arena; arena = arena->next) {
+        if (arena->mode == JD_ARENA_DUAL)
+            use_copy(arena);
+        pthread_mutex_unlock(&arena->lock);
+    }
+    pthread_mutex_unlock(&live_lock);
+}
+
+static int join_live(struct jd_arena *arena, struct jd_error *err)
+{
+    int rc = JD_OK;
+    pthread_mutex_lock(&live_lock);
+    if (!is_fork_handled) {
+        int error = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+        if (error)
+            rc = jd_fail(err, JD_E_NO_MEMORY, "arena", "pthread_atfork: %s", strerror(error));
+        is_fork_handled = !error;
+    }
+    if (rc == JD_OK) {
+        arena->next = live;
+        if (live)
+            live->previous = arena;
+        live = arena;
+    }
+    pthread_mutex_unlock(&live_lock);
+    return rc;
+}
+
+static void leave_live(struct jd_arena *arena)
+{
+    pthread_mutex_lock(&live_lock);
+    if (arena->next)
+        arena->next->previous = arena->previous;
+    if (arena->previous)
+        arena->previous->next = arena->next;
+    else if (live == arena)
+        live = arena->next;
+    arena->next = arena->previous = NULL;
+    pthread_mutex_unlock(&live_lock);
+}
+
+int jd_arena_map_open(struct jd_arena *arena, struct jd_error *err)
+{
+    int rc = reserve(arena, err);
+    if (rc == JD_OK && arena->mode == JD_ARENA_DUAL)
+        rc = open_alias(arena, err);
+    if (rc == JD_OK)
+        rc = probe_executable(arena, err);
+    if (rc == JD_OK)
+        rc = join_live(arena, err);
+    if (rc != JD_OK)
+        jd_arena_map_close(arena);
+    return rc;
+}
+
+void jd_arena_map_close(struct jd_arena *arena)
+{
+    leave_live(arena);
+    if (arena->base_addr)
+        munmap((void *)arena->base_addr, arena->limit);
+    if (arena->alias)
+        munmap(arena->alias, arena->limit);
+    if (arena->memfd >= 0)
+        close(arena->memfd);
+    arena->base_addr = 0;
+    arena->alias = NULL;
+    arena->memfd = -1;
+}
+
+int jd_arena_map_extend(struct jd_arena *arena, enum jd_arena_kind kind, size_t begin, size_t end,
+                        struct jd_error *err)
+{
+    void *at = (unsigned char *)arena->base_addr + begin;
+    bool is_ok;
+    if (is_shared(arena, kind)) {
+        is_ok = mmap(at, end - begin, protection(arena, kind), MAP_SHARED | MAP_FIXED, arena->memfd,
+                     (off_t)begin) != MAP_FAILED;
+    } else {
+        is_ok = !mprotect(at, end - begin, protection(arena, kind));
+    }
+    if (is_ok)
+        return JD_OK;
+    char what[48];
+    int error = errno;
+    snprintf(what, sizeof what, "mapping pages for %s", jd_arena_kinds[kind].name);
+    return refused(error, err, what);
+}
+
+int jd_arena_map_seal(struct jd_arena *arena, enum jd_arena_kind kind, size_t begin, size_t end,
+                      struct jd_error *err)
+{
+    void *at = (unsigned char *)arena->base_addr + begin;
+    if (mprotect(at, end - begin, jd_arena_kinds[kind].prot))
+        return refused(errno, err, "mprotect of finished code");
+    return JD_OK;
+}
+
+bool jd_arena_map_release(struct jd_arena *arena, enum jd_arena_kind kind, size_t begin, size_t end)
+{
+    if (is_shared(arena, kind))
+        return !fallocate(arena->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)begin,
+                          (off_t)(end - begin));
+    return !madvise((unsigned char *)arena->base_addr + begin, end - begin, MADV_DONTNEED);
+}
