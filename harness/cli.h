@@ -10,6 +10,7 @@
 
 #include <argp.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "jitduel/error.h"
 
@@ -28,6 +29,11 @@ enum jd_exit {
     "Exit codes of jitduel's own errors: 64 command line, 65 bad IR or unresolved symbol, 66 "     \
     "input file missing or unreadable, 69 unsupported, 70 LLVM or engine failed, 71 system "       \
     "(memory, output file)."
+
+/** Note the time; the first thing that main does. */
+void jd_cli_start(void);
+/** The time noted, by jd_clock_ns(): times in --stats count from here. */
+uint64_t jd_cli_start_ns(void);
 
 /** The exit code that belongs to an error's kind. */
 int jd_cli_exit_code(const struct jd_error *err);

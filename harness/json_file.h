@@ -9,8 +9,9 @@
 
 #include "jitduel/error.h"
 
-/** Fail early: can a file be made at `path`? Creates nothing. IO names the path. */
-int jd_json_file_check(const char *path, struct jd_error *err);
+/** Fail early: can a file be made at `path`? Creates nothing. *out_path is the same place as an
+ * absolute path (new; free it), valid after a chdir. IO names the path. */
+int jd_json_file_check(const char *path, char **out_path, struct jd_error *err);
 
 /** Write `value` (borrowed; not NULL) with a line end to `path`. A regular file, or one that does
  * not exist, is replaced atomically: temporary file in the same folder, fsync, rename; on failure
