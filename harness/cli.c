@@ -130,34 +130,50 @@ const char *jd_cli_nearest(const char *word, const char *const *names)
     return nearest;
 }
 
-/* argp hands its state to a parser only; this one sets the names, then passes all on. */
-static const struct argp *inner;
-static char program_name[64];
+/* argp names the program once for both its messages and its help; here they differ ("jitduel: run:
+ * ..." and "jitduel run"), so --help and --usage are options of ours around the command's own. */
+enum { KEY_USAGE = 0x10000 };
+static char help_name[64];
 
 static error_t outer_parser(int key, char *arg, struct argp_state *state)
 {
-    if (key == ARGP_KEY_INIT) {
-        state->name = program_name;
+    (void)arg;
+    state->name = help_name;
+    switch (key) {
+    case ARGP_KEY_INIT:
         state->err_stream = NULL; /* no second line "Try ..." after getopt's message */
+        state->child_inputs[0] = state->input;
+        return 0;
+    case '?':
+        argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
+        return 0;
+    case KEY_USAGE:
+        argp_state_help(state, state->out_stream, ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
-    return inner->parser(key, arg, state);
 }
 
 int jd_cli_parse(const struct argp *argp, int argc, char **argv, void *input, struct jd_error *err)
 {
-    struct argp outer = *argp;
+    static const struct argp_option help_options[] = {
+        {"help", '?', NULL, 0, "print this and leave", -1},
+        {"usage", KEY_USAGE, NULL, 0, "print the options in short and leave", -1},
+        {0}};
+    struct argp inner = *argp;
+    const struct argp_child children[] = {{&inner, 0, NULL, 0}, {0}};
+    const struct argp outer = {help_options, outer_parser,      argp->args_doc,   argp->doc,
+                               children,     argp->help_filter, argp->argp_domain};
     char *command = argv[0];
     char message_name[64];
-    inner = argp;
-    outer.parser = outer_parser;
-    snprintf(program_name, sizeof program_name, "jitduel %s", command);
+    inner.args_doc = inner.doc = NULL;
+    snprintf(help_name, sizeof help_name, "jitduel %s", command);
     snprintf(message_name, sizeof message_name, "jitduel: %s", command);
     argv[0] = message_name;
-    int code = argp_parse(&outer, argc, argv, 0, NULL, input);
+    int code = argp_parse(&outer, argc, argv, ARGP_NO_HELP, NULL, input);
     argv[0] = command;
     if (code == 0)
         return 0;
-    if (err->code != JD_OK)
-        return jd_cli_report(err);
-    return JD_EXIT_USAGE;
+    return err->code != JD_OK ? jd_cli_report(err) : JD_EXIT_USAGE;
 }

@@ -86,11 +86,14 @@ void jd_program_close(struct jd_program *program);
 _Noreturn void jd_program_run(struct jd_program *program, int argc, char **argv);
 
 /** The engine; borrowed. */
-struct jd_engine *jd_program_engine(struct jd_program *program);
+struct jd_engine *jd_program_engine(const struct jd_program *program);
 /** Borrowed; members change as the program goes on. */
 const struct jd_program_times *jd_program_times(const struct jd_program *program);
 /** Name of the module that is being added, or of the first one; for crash messages:
  * async-signal-safe. NULL before the first jd_program_open. */
 const char *jd_program_current_module(void);
+/** True once code of a program (a constructor or an entry) was called in this process:
+ * async-signal-safe. */
+bool jd_program_has_started(void);
 
 #endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * jitduel: find the command and call it. Knows no option of any command.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "commands.h"
+
+static const struct command {
+    const char *name;
+    int (*call)(int argc, char **argv);
+    const char *summary; /* NULL: not for people */
+} commands[] = {
+    {"list", jd_cmd_list, "show engines, workloads or suites"},
+    {"run", jd_cmd_run, "run a program from LLVM IR"},
+};
+enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
+
+static int print_help(FILE *out)
+{
+    fprintf(out, "Usage: jitduel COMMAND [ARGUMENT...]\n"
+                 "Runs and measures LLVM IR under JIT engines that compile lazily or eagerly.\n\n");
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (commands[i].summary)
+            fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+    fprintf(out, "\n  'jitduel COMMAND --help' tells a command's options, 'jitduel --version' the "
+                 "version.\n");
+    return 0;
+}
+
+static int unknown_command(const char *word)
+{
+    const char *names[COMMAND_COUNT + 1] = {NULL};
+    size_t count = 0;
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (commands[i].summary)
+            names[count++] = commands[i].name;
+    const char *nearest = jd_cli_nearest(word, names);
+    fprintf(stderr, "jitduel: %s: unknown command%s%s%s (see 'jitduel --help')\n", word,
+            nearest ? ", did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    return JD_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    jd_cli_start();
+    if (argc < 2) {
+        fprintf(stderr, "jitduel: command line: a command is missing (see 'jitduel --help')\n");
+        return JD_EXIT_USAGE;
+    }
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (!strcmp(argv[1], commands[i].name))
+            return commands[i].call(argc - 1, argv + 1);
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-?") || !strcmp(argv[1], "-h"))
+        return print_help(stdout);
+    if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+        printf("jitduel %s (LLVM %s, %s build)\n", JD_VERSION, JD_LLVM_VERSION, JD_PRESET);
+        return 0;
+    }
+    return unknown_command(argv[1]);
+}
