@@ -113,12 +113,12 @@ void jd_arena_destroy(struct jd_arena *arena)
     free(arena);
 }
 
-static int full(const struct jd_arena *arena, enum jd_arena_kind kind, size_t bytes,
-                struct jd_error *err)
+static void full(const struct jd_arena *arena, enum jd_arena_kind kind, size_t bytes,
+                 struct jd_error *err)
 {
-    return jd_fail(err, JD_E_ARENA_FULL, "arena",
-                   "no room for %zu bytes of %s: %zu of the limit of %zu bytes are taken", bytes,
-                   jd_arena_kinds[kind].name, arena->handed_out, arena->limit);
+    jd_fail(err, JD_E_ARENA_FULL, "arena",
+            "no room for %zu bytes of %s: %zu of the limit of %zu bytes are taken", bytes,
+            jd_arena_kinds[kind].name, arena->handed_out, arena->limit);
 }
 
 /* Room for one more extent in the table, before anything is mapped. */
@@ -174,7 +174,7 @@ static void add_extent(struct jd_arena *arena, enum jd_arena_kind kind, size_t b
         set_page_state(arena, at, (unsigned)kind + 1);
 }
 
-/* Map more pages for a kind, enough for the request. */
+/* Map more pages for a kind, enough for the request. ARENA_FULL is left to the caller to tell. */
 static int grow(struct jd_arena *arena, enum jd_arena_kind kind, size_t bytes, size_t align,
                 struct jd_error *err)
 {
@@ -183,7 +183,7 @@ static int grow(struct jd_arena *arena, enum jd_arena_kind kind, size_t bytes, s
     bool is_contiguous = region->total && region->end == begin;
     size_t from = jd_align_up(is_contiguous ? region->bump : begin, align);
     if (bytes > arena->limit || from > arena->limit - bytes)
-        return full(arena, kind, bytes, err);
+        return JD_E_ARENA_FULL;
     int rc = grow_extent_table(arena, err);
     if (rc != JD_OK)
         return rc;
@@ -268,8 +268,11 @@ int jd_arena_reserve(struct jd_arena *arena, enum jd_arena_kind kind, size_t siz
                        JD_ARENA_MAX_ALIGN);
     pthread_mutex_lock(&arena->lock);
     size_t bytes = taken_bytes(kind, size_bytes);
-    int rc = size_bytes > arena->limit ? full(arena, kind, size_bytes, err)
-                                       : take(arena, kind, bytes, align, &at, &clean, err);
+    int rc = JD_E_ARENA_FULL;
+    if (size_bytes <= arena->limit)
+        rc = take(arena, kind, bytes, align, &at, &clean, err);
+    if (rc == JD_E_ARENA_FULL)
+        full(arena, kind, size_bytes, err);
     if (rc == JD_OK) {
         claim(arena, kind, at, bytes, clean);
         arena->regions[kind].pending_count++;

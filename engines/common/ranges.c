@@ -13,8 +13,10 @@
 
 enum {
     SLAB_NODES = 128,
-    /* Ranges tried in order before the search asks for one that fits whatever its offset. */
-    FIT_TRIES = 32
+    /* Ranges tried in order before the search asks for one that fits whatever its offset, and,
+     * where there is none, before it gives up. */
+    FIRST_TRIES = 32,
+    LAST_TRIES = 4096
 };
 
 struct jd_range_node {
@@ -253,14 +255,21 @@ static node *first_fit(node *n, size_t size, size_t align, int *tries)
     return first_fit(n->right, size, align, tries);
 }
 
+static node *find(struct jd_ranges *ranges, size_t size, size_t align)
+{
+    int tries = FIRST_TRIES;
+    node *n = first_fit(ranges->root, size, align, &tries);
+    if (n || tries > 0)
+        return n;
+    tries = 1;
+    n = first_fit(ranges->root, size + align - 1, 1, &tries);
+    tries = LAST_TRIES;
+    return n ? n : first_fit(ranges->root, size, align, &tries);
+}
+
 bool jd_ranges_take(struct jd_ranges *ranges, size_t size, size_t align, size_t *out_offset)
 {
-    int tries = FIT_TRIES;
-    node *n = first_fit(ranges->root, size, align, &tries);
-    if (!n && tries <= 0 && size + align > size) {
-        tries = 1;
-        n = first_fit(ranges->root, size + align - 1, 1, &tries);
-    }
+    node *n = find(ranges, size, align);
     if (!n || !has_spare(ranges))
         return false;
     size_t begin = n->offset, end = n->offset + n->size, taken = align_up(begin, align);

@@ -30,8 +30,9 @@ void jd_ranges_fini(struct jd_ranges *ranges);
  * bookkeeping: the range is not added (neighbours that were in the set stay in it). */
 bool jd_ranges_put(struct jd_ranges *ranges, size_t offset, size_t size);
 /** Remove `size` bytes whose offset is a multiple of `align` (a power of two) from the lowest range
- * they fit into. Where many ranges are long enough but lie badly for `align`, a higher one may be
- * chosen. False when nothing fits (or there is no memory for bookkeeping). */
+ * they fit into. Where more than 32 ranges are long enough but lie badly for `align`, a higher one
+ * may be chosen; after 4096 the search ends. False when nothing is found (or there is no memory for
+ * bookkeeping); the set is as before then. */
 bool jd_ranges_take(struct jd_ranges *ranges, size_t size, size_t align, size_t *out_offset);
 /** Remove the range that ends exactly at `end`, if there is one. */
 bool jd_ranges_take_ending_at(struct jd_ranges *ranges, size_t end, size_t *out_offset);
