@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Holes in LLVM's C API that the legacy engine needs filled, second half: partitions and the
+// persistent pipeline. No policy, no globals, no exceptions; see codegen_shim.h.
+// Sources: llvm/IR/Function.h (splice, stealArgumentListFrom), llvm/Transforms/Utils/ValueMapper.h,
+// llvm/Target/TargetMachine.h (addPassesToEmitFile).
+
+#include "source_shim.hpp"
+
+#include <llvm/IR/Constants.h>
+#include <llvm/IR/LegacyPassManager.h>
+#include <llvm/Support/raw_ostream.h>
+#include <llvm/Target/TargetMachine.h>
+#include <llvm/Transforms/Utils/ValueMapper.h>
+
+using namespace llvm;
+
+struct legacy_codegen {
+    SmallVector<char, 0> Buffer;
+    raw_svector_ostream Stream{Buffer};
+    legacy::PassManager Passes;
+};
+
+struct legacy_partition final : ValueMaterializer {
+    legacy_source &Source;
+    legacy_decide_fn Decide;
+    void *Context;
+    std::unique_ptr<Module> M;
+    ValueToValueMapTy Map;
+    ValueMapper Mapper;
+    SmallVector<GlobalVariable *, 8> Wanted; // of the source, declared here, to be defined
+
+    legacy_partition(legacy_source &S, legacy_decide_fn D, void *C)
+        : Source(S), Decide(D), Context(C),
+          M(std::make_unique<Module>("partition", S.M->getContext())),
+          Mapper(Map, RF_NoModuleLevelChanges | RF_IgnoreMissingLocals, nullptr, this)
+    {
+        M->setTargetTriple(S.M->getTargetTriple());
+        M->setDataLayout(S.M->getDataLayout());
+        M->IsNewDbgInfoFormat = S.M->IsNewDbgInfoFormat;
+        if (S.Flags) {
+            NamedMDNode *To = M->getOrInsertModuleFlagsMetadata();
+            for (MDNode *Node : S.Flags->operands())
+                To->addOperand(Node);
+        }
+    }
+
+    Value *materialize(Value *V) override
+    {
+        auto *GV = dyn_cast<GlobalValue>(V);
+        return GV && GV->getParent() == Source.M.get() ? declare(*GV) : nullptr;
+    }
+
+    GlobalValue *declare(GlobalValue &From)
+    {
+        if (!From.hasName())
+            From.setName("jd.unnamed");
+        auto Linkage = From.hasExternalWeakLinkage() ? GlobalValue::ExternalWeakLinkage
+                                                     : GlobalValue::ExternalLinkage;
+        auto *FT = dyn_cast<FunctionType>(From.getValueType());
+        if (FT) {
+            auto *To =
+                Function::Create(FT, Linkage, From.getAddressSpace(), From.getName(), M.get());
+            if (auto *F = dyn_cast<Function>(&From)) {
+                To->setAttributes(F->getAttributes());
+                To->setCallingConv(F->getCallingConv());
+                if (F->isIntrinsic())
+                    return To;
+            }
+            To->setDSOLocal(Decide(Context, wrap(&From)) == LEGACY_WANT_NEAR);
+            return To;
+        }
+        auto *Variable = dyn_cast<GlobalVariable>(&From);
+        auto *To = new GlobalVariable(*M, From.getValueType(), Variable && Variable->isConstant(),
+                                      Linkage, nullptr, From.getName(), nullptr,
+                                      From.isThreadLocal() ? GlobalValue::GeneralDynamicTLSModel
+                                                           : GlobalValue::NotThreadLocal,
+                                      From.getAddressSpace());
+        if (Variable)
+            To->setAlignment(Variable->getAlign());
+        legacy_want Want = Decide(Context, wrap(&From));
+        To->setDSOLocal(Want != LEGACY_WANT_FAR);
+        if (Want == LEGACY_WANT_DEFINITION)
+            Wanted.push_back(Variable);
+        return To;
+    }
+
+    void remap(Use &U)
+    {
+        auto *C = dyn_cast<Constant>(U.get());
+        if (!C || isa<ConstantData>(C))
+            return;
+        if (auto *Address = dyn_cast<BlockAddress>(C)) { // of another function: its own are marked
+            Source.markLabels(*Address->getFunction());
+            C = cast<Constant>(U.get());
+        }
+        U.set(Mapper.mapConstant(*C));
+    }
+
+    void defineLabels(Function &From, Function &To)
+    {
+        SmallVector<Constant *, 32> Table;
+        for (const auto &L : Source.Labels.lookup(&From)) {
+            Table.push_back(BlockAddress::get(&To, L.Block));
+            Map[L.Marker] = Table.back();
+        }
+        if (Table.empty())
+            return;
+        auto *Type = ArrayType::get(Table[0]->getType(), Table.size());
+        auto *Variable = new GlobalVariable(*M, Type, true, GlobalValue::ExternalLinkage,
+                                            ConstantArray::get(Type, Table),
+                                            LEGACY_LABEL_TABLE + From.getName());
+        Variable->setDSOLocal(true);
+    }
+
+    void addFunction(Function &From)
+    {
+        Function &To = *cast<Function>(Mapper.mapValue(From));
+        Source.markLabels(From);
+        To.copyAttributesFrom(&From);
+        To.setLinkage(GlobalValue::ExternalLinkage);
+        To.setVisibility(GlobalValue::DefaultVisibility);
+        To.setDLLStorageClass(GlobalValue::DefaultStorageClass);
+        To.setDSOLocal(true);
+        To.setSection("");
+        To.setMetadata(LLVMContext::MD_prof, From.getMetadata(LLVMContext::MD_prof));
+        To.stealArgumentListFrom(From);
+        To.splice(To.begin(), &From);
+        defineLabels(From, To);
+        for (Use &U : To.operands())
+            remap(U);
+        for (BasicBlock &BB : To)
+            for (Instruction &I : BB)
+                for (Use &U : I.operands())
+                    remap(U);
+    }
+
+    char *defineVariable(GlobalVariable &From)
+    {
+        if (char *Message = Source.markLabelsOf(From.getInitializer()))
+            return Message;
+        auto &To = *cast<GlobalVariable>(Mapper.mapValue(From));
+        To.setLinkage(GlobalValue::ExternalLinkage);
+        To.setUnnamedAddr(From.getUnnamedAddr());
+        To.setDSOLocal(true);
+        To.setInitializer(Mapper.mapConstant(*From.getInitializer()));
+        return nullptr;
+    }
+};
+
+legacy_partition *legacy_partition_create(legacy_source *S, legacy_decide_fn Decide, void *Context)
+{
+    return new legacy_partition(*S, Decide, Context);
+}
+
+void legacy_partition_destroy(legacy_partition *P)
+{
+    delete P;
+}
+
+LLVMModuleRef legacy_partition_module(const legacy_partition *P)
+{
+    return wrap(P->M.get());
+}
+
+void legacy_partition_add_function(legacy_partition *P, LLVMValueRef Function)
+{
+    P->addFunction(*unwrap<llvm::Function>(Function));
+}
+
+void legacy_partition_add_variable(legacy_partition *P, LLVMValueRef Variable)
+{
+    P->Mapper.mapValue(*unwrap<GlobalVariable>(Variable)); // asks, and so puts it on the list
+}
+
+void legacy_partition_add_asm(legacy_partition *P)
+{
+    P->M->setModuleInlineAsm(P->Source.M->getModuleInlineAsm());
+}
+
+char *legacy_partition_close(legacy_partition *P)
+{
+    for (size_t I = 0; I < P->Wanted.size(); I++) // grows as it goes
+        if (char *Message = P->defineVariable(*P->Wanted[I]))
+            return Message;
+    return nullptr;
+}
+
+legacy_codegen *legacy_codegen_create(LLVMTargetMachineRef Machine)
+{
+    auto *TM = reinterpret_cast<TargetMachine *>(Machine);
+    auto C = std::make_unique<legacy_codegen>();
+    if (TM->addPassesToEmitFile(C->Passes, C->Stream, nullptr, CodeGenFileType::ObjectFile, true))
+        return nullptr;
+    return C.release();
+}
+
+void legacy_codegen_destroy(legacy_codegen *C)
+{
+    delete C;
+}
+
+void legacy_codegen_run(legacy_codegen *C, LLVMModuleRef Module, const void **OutBytes,
+                        size_t *OutSizeBytes)
+{
+    C->Buffer.clear();
+    C->Passes.run(*unwrap(Module));
+    *OutBytes = C->Buffer.data();
+    *OutSizeBytes = C->Buffer.size();
+}

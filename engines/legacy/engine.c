@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The legacy engine's table of operations. Each takes the lock and calls the room's other files;
+ * what may need LLVM's stack depth runs on a stack of the engine's own.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "target.h"
+
+extern const struct jd_engine_ops jd_legacy_ops;
+
+extern void __cxa_finalize(void *dso_handle);
+
+static struct legacy_engine *of(struct jd_engine *engine)
+{
+    return (struct legacy_engine *)engine;
+}
+
+/* ---- create and destroy ---- */
+
+static int check_options(const struct jd_engine_options *options, struct jd_error *err)
+{
+    switch (options->granularity) {
+    case JD_GRAN_DEFAULT:
+    case JD_GRAN_FUNCTION:
+    case JD_GRAN_MODULE:
+        break;
+    case JD_GRAN_BLOCK:
+        return jd_fail(err, JD_E_UNSUPPORTED, "granularity", "block");
+    default:
+        return jd_fail(err, JD_E_UNSUPPORTED, "granularity",
+                       "this engine compiles by function or by module");
+    }
+    if (options->speculate_threads || options->wants_perf_map || options->wants_gdb)
+        return jd_fail(err, JD_E_UNSUPPORTED, NULL, "speculation, perf map and GDB registration");
+    return JD_OK;
+}
+
+static int create_llvm(struct legacy_engine *engine, struct jd_error *err)
+{
+    int result = jd_target_machine_create(&engine->options, &engine->machine, err);
+    if (result)
+        return result;
+    engine->context = LLVMContextCreate();
+    jd_diagnostics_attach(&engine->diagnostics, engine->context);
+    engine->codegen = legacy_codegen_create(engine->machine);
+    return engine->codegen ? JD_OK
+                           : jd_fail(err, JD_E_INTERNAL, jd_target_triple(), "no code generator");
+}
+
+static int define(struct legacy_engine *engine, const char *name, enum legacy_kind kind,
+                  uintptr_t addr, struct jd_error *err);
+
+/* What __cxa_atexit and its like know the program by: an address that is this engine's alone. */
+static int define_dso_handle(struct legacy_engine *engine, struct jd_error *err)
+{
+    struct jd_arena_block block;
+    int result = jd_arena_reserve(engine->arena, JD_ARENA_DATA, sizeof(uintptr_t),
+                                  sizeof(uintptr_t), &block, err);
+    if (result)
+        return result;
+    jd_arena_commit(engine->arena, &block);
+    engine->dso_handle_addr = block.addr;
+    return define(engine, "__dso_handle", LEGACY_KIND_DATA, block.addr, err);
+}
+
+static void init_locks(struct legacy_engine *engine)
+{
+    pthread_mutex_init(&engine->lock, NULL);
+    pthread_mutex_init(&engine->stack_lock, NULL);
+    pthread_cond_init(&engine->changed, NULL);
+}
+
+static void free_objects(struct legacy_engine *engine)
+{
+    struct legacy_object *next;
+    for (struct legacy_object *object = engine->objects; object; object = next) {
+        next = object->next;
+        if (object->frame_addr)
+            legacy_unwind_deregister(object->frame_addr);
+        free(object->sites);
+        free(object);
+    }
+}
+
+static void free_llvm(struct legacy_engine *engine)
+{
+    legacy_codegen_destroy(engine->codegen);
+    if (engine->machine)
+        LLVMDisposeTargetMachine(engine->machine);
+    if (engine->context)
+        LLVMContextDispose(engine->context);
+}
+
+static void destroy(struct jd_engine *base)
+{
+    struct legacy_engine *engine = of(base);
+    if (!engine)
+        return;
+    const struct jd_probe *probe = engine->options.probe;
+    jd_probe_begin(probe, JD_PHASE_TEARDOWN);
+    free_objects(engine);
+    legacy_symbols_fini(engine);
+    legacy_modules_fini(engine);
+    free_llvm(engine);
+    legacy_stubs_fini(&engine->stubs);
+    legacy_stacks_fini(engine);
+    jd_arena_destroy(engine->arena);
+    free(engine->stub_symbols);
+    free(engine->ir_passes);
+    pthread_cond_destroy(&engine->changed);
+    pthread_mutex_destroy(&engine->stack_lock);
+    pthread_mutex_destroy(&engine->lock);
+    free(engine);
+    jd_probe_end(probe, JD_PHASE_TEARDOWN);
+}
+
+static int init(struct legacy_engine *engine, const struct jd_engine_options *options,
+                struct jd_error *err)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    int result;
+    pthread_once(&once, legacy_trampoline_init);
+    if (options)
+        memcpy(&engine->options, options,
+               options->struct_size && options->struct_size < sizeof *options ? options->struct_size
+                                                                              : sizeof *options);
+    if (engine->options.ir_passes) {
+        engine->ir_passes = strdup(engine->options.ir_passes);
+        if (!engine->ir_passes)
+            return jd_fail(err, JD_E_NO_MEMORY, NULL, "no memory for an engine");
+    }
+    engine->is_lazy = !engine->options.is_lazy_disabled;
+    result = check_options(&engine->options, err);
+    if (!result)
+        result = create_llvm(engine, err);
+    if (!result)
+        result =
+            jd_arena_create(JD_ARENA_DUAL, engine->options.arena_limit_bytes, &engine->arena, err);
+    if (result)
+        return result;
+    legacy_stubs_init(&engine->stubs, engine->arena, &legacy_stub_arch_native, engine);
+    return define_dso_handle(engine, err);
+}
+
+static int create(const struct jd_engine_options *options, struct jd_engine **out,
+                  struct jd_error *err)
+{
+    struct legacy_engine *engine = calloc(1, sizeof *engine);
+    *out = NULL;
+    if (!engine)
+        return jd_fail(err, JD_E_NO_MEMORY, NULL, "no memory for an engine");
+    engine->base.ops = &jd_legacy_ops;
+    init_locks(engine);
+    int result = init(engine, options, err);
+    if (result) {
+        destroy(&engine->base);
+        return result;
+    }
+    *out = &engine->base;
+    return JD_OK;
+}
+
+/* ---- symbols ---- */
+
+static int define(struct legacy_engine *engine, const char *name, enum legacy_kind kind,
+                  uintptr_t addr, struct jd_error *err)
+{
+    struct legacy_symbol *symbol = legacy_symbol_named(engine, name);
+    if (!symbol)
+        return jd_fail(err, JD_E_NO_MEMORY, name, "no memory for symbols");
+    int result = legacy_symbol_unbind(engine, symbol, err);
+    if (result)
+        return result;
+    symbol->origin = LEGACY_ORIGIN_DEFINED;
+    symbol->kind = (uint8_t)kind;
+    symbol->addr = addr;
+    symbol->is_extern_weak = false;
+    if (symbol->got_addr)
+        __atomic_store_n((uintptr_t *)symbol->got_addr, addr, __ATOMIC_RELEASE);
+    if (symbol->stub_index != LEGACY_NO_STUB)
+        legacy_stub_publish(&engine->stubs, symbol->stub_index, addr);
+    return JD_OK;
+}
+
+static int define_symbol(struct jd_engine *base, const char *name, enum jd_symbol_kind kind,
+                         uintptr_t addr, struct jd_error *err)
+{
+    struct legacy_engine *engine = of(base);
+    pthread_mutex_lock(&engine->lock);
+    int result =
+        define(engine, name, kind == JD_SYMBOL_VARIABLE ? LEGACY_KIND_DATA : LEGACY_KIND_FUNCTION,
+               addr, err);
+    pthread_mutex_unlock(&engine->lock);
+    return result;
+}
+
+static int set_creator(struct jd_engine *base, jd_creator_fn creator, void *context,
+                       struct jd_error *err)
+{
+    struct legacy_engine *engine = of(base);
+    (void)err;
+    pthread_mutex_lock(&engine->lock);
+    engine->creator = creator;
+    engine->creator_context = context;
+    pthread_mutex_unlock(&engine->lock);
+    return JD_OK;
+}
+
+struct request {
+    struct legacy_engine *engine;
+    const char *name;
+    uintptr_t addr;
+};
+
+static int lookup_named(struct legacy_engine *engine, struct request *request, struct jd_error *err)
+{
+    struct legacy_symbol *symbol = legacy_symbol_named(engine, request->name);
+    int result = JD_OK;
+    if (!symbol)
+        return jd_fail(err, JD_E_NO_MEMORY, request->name, "no memory for symbols");
+    if (symbol->origin == LEGACY_ORIGIN_NONE)
+        result = legacy_symbol_create(engine, symbol, JD_SYMBOL_FUNCTION, err);
+    if (!result && symbol->origin == LEGACY_ORIGIN_NONE)
+        return jd_fail(err, JD_E_NOT_FOUND, request->name, "no such symbol");
+    if (!result)
+        result = legacy_symbol_address(engine, symbol, &request->addr, err);
+    if (!result && !engine->is_lazy && legacy_symbol_is_code(symbol)) {
+        uintptr_t body_addr;
+        result = legacy_symbol_callable(engine, symbol, &body_addr, err);
+        if (!result)
+            result = legacy_compile_closure(engine, err);
+    }
+    return result;
+}
+
+static int lookup_work(void *argument, struct jd_error *err)
+{
+    struct request *request = argument;
+    pthread_mutex_lock(&request->engine->lock);
+    int result = lookup_named(request->engine, request, err);
+    pthread_mutex_unlock(&request->engine->lock);
+    return result;
+}
+
+static int lookup(struct jd_engine *base, const char *name, uintptr_t *out_addr,
+                  struct jd_error *err)
+{
+    struct request request = {.engine = of(base), .name = name};
+    *out_addr = 0;
+    int result = legacy_run_on_own_stack(request.engine, lookup_work, &request, err);
+    if (!result)
+        *out_addr = request.addr;
+    return result;
+}
+
+/* ---- modules and functions ---- */
+
+static int add_module(struct jd_engine *base, const struct jd_ir *ir, jd_module_id *out_id,
+                      struct jd_error *err)
+{
+    struct legacy_engine *engine = of(base);
+    if (out_id)
+        *out_id = 0;
+    pthread_mutex_lock(&engine->lock);
+    int result = legacy_module_add(engine, ir, out_id, err);
+    pthread_mutex_unlock(&engine->lock);
+    return result;
+}
+
+static int refuse_remove(struct jd_engine *engine, jd_module_id id, struct jd_error *err)
+{
+    (void)engine, (void)id;
+    return jd_fail(err, JD_E_UNSUPPORTED, "remove_module", "not supported by this engine");
+}
+
+static int refuse_recompile(struct jd_engine *engine, const char *name, const struct jd_ir *ir,
+                            struct jd_error *err)
+{
+    (void)engine, (void)ir;
+    return jd_fail(err, JD_E_UNSUPPORTED, name, "recompile is not supported by this engine");
+}
+
+static int prepare(struct jd_engine *engine, struct jd_error *err)
+{
+    (void)engine, (void)err; /* lazy: nothing is done ahead of the first call */
+    return JD_OK;
+}
+
+static int free_function(struct jd_engine *base, const char *name, struct jd_error *err)
+{
+    struct legacy_engine *engine = of(base);
+    int result;
+    pthread_mutex_lock(&engine->lock);
+    struct legacy_symbol *symbol = legacy_symbol_existing(engine, name);
+    if (symbol)
+        result = legacy_symbol_free(engine, symbol, err);
+    else
+        result = jd_fail(err, JD_E_NOT_FOUND, name, "no such function is in use");
+    pthread_mutex_unlock(&engine->lock);
+    return result;
+}
+
+static int set_lazy(struct jd_engine *base, bool is_lazy, struct jd_error *err)
+{
+    struct legacy_engine *engine = of(base);
+    (void)err;
+    pthread_mutex_lock(&engine->lock);
+    engine->is_lazy = is_lazy;
+    pthread_mutex_unlock(&engine->lock);
+    return JD_OK;
+}
+
+static int run_structors(struct jd_engine *base, bool is_constructor, struct jd_error *err)
+{
+    struct legacy_engine *engine = of(base);
+    pthread_mutex_lock(&engine->lock);
+    int result = legacy_run_structors(engine, is_constructor, err);
+    pthread_mutex_unlock(&engine->lock);
+    return result;
+}
+
+static int run_constructors(struct jd_engine *base, struct jd_error *err)
+{
+    return run_structors(base, true, err);
+}
+
+static int run_destructors(struct jd_engine *base, struct jd_error *err)
+{
+    __cxa_finalize((void *)of(base)->dso_handle_addr);
+    return run_structors(base, false, err);
+}
+
+/* ---- counters ---- */
+
+static uint64_t count_defined(struct legacy_engine *engine)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < engine->module_count; i++) {
+        LLVMModuleRef module = legacy_source_module(engine->modules[i]->source);
+        for (LLVMValueRef f = LLVMGetFirstFunction(module); f; f = LLVMGetNextFunction(f))
+            count += !LLVMIsDeclaration(f) && LLVMGetLinkage(f) != LLVMAvailableExternallyLinkage;
+    }
+    return count;
+}
+
+static int counters(struct jd_engine *base, struct jd_counters *out, struct jd_error *err)
+{
+    struct legacy_engine *engine = of(base);
+    struct jd_arena_stats stats;
+    struct jd_counters all = {.struct_size = out->struct_size};
+    if (out->struct_size < sizeof(size_t) || out->struct_size > sizeof all)
+        return jd_fail(err, JD_E_USAGE, "counters", "unknown struct size %zu", out->struct_size);
+    pthread_mutex_lock(&engine->lock);
+    jd_arena_get_stats(engine->arena, &stats);
+    all.modules_added = engine->module_count;
+    all.modules_compiled = engine->modules_compiled;
+    all.functions_defined = count_defined(engine);
+    all.functions_compiled = engine->functions_compiled;
+    all.bodies_materialised = engine->bodies_materialised;
+    all.stubs_live = engine->stubs.count;
+    all.creator_calls = engine->creator_calls;
+    all.relocations = engine->relocations;
+    pthread_mutex_unlock(&engine->lock);
+    all.code_bytes = stats.used_bytes[JD_ARENA_CODE];
+    all.rodata_bytes = stats.used_bytes[JD_ARENA_RODATA];
+    all.data_bytes = stats.used_bytes[JD_ARENA_DATA];
+    all.stub_bytes = stats.used_bytes[JD_ARENA_STUB];
+    all.got_bytes = stats.used_bytes[JD_ARENA_GOT];
+    all.unwind_bytes = stats.used_bytes[JD_ARENA_UNWIND];
+    all.reserved_bytes = stats.reserved_bytes;
+    all.committed_bytes = stats.committed_bytes;
+    all.mappings = stats.mappings;
+    memcpy(out, &all, out->struct_size);
+    return JD_OK;
+}
+
+const struct jd_engine_ops jd_legacy_ops = {
+    .struct_size = sizeof(struct jd_engine_ops),
+    .abi = JD_ENGINE_ABI,
+    .name = "legacy",
+    .summary = "lazy, stub-based: a function is compiled at its first call",
+    .caps = JD_CAP_LAZY | JD_CAP_FREE_FUNCTION | JD_CAP_SET_LAZY | JD_CAP_REDEFINE_SYMBOL |
+            JD_CAP_LAZY_DATA | JD_CAP_GRAN_MODULE,
+    .create = create,
+    .destroy = destroy,
+    .add_module = add_module,
+    .remove_module = refuse_remove,
+    .define_symbol = define_symbol,
+    .set_creator = set_creator,
+    .prepare = prepare,
+    .lookup = lookup,
+    .run_constructors = run_constructors,
+    .run_destructors = run_destructors,
+    .recompile = refuse_recompile,
+    .free_function = free_function,
+    .set_lazy = set_lazy,
+    .counters = counters,
+};

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The legacy engine's own structures, shared by its files only. Everything here is guarded by the
+ * engine's lock unless said otherwise; functions marked "locked" expect it to be held, and those
+ * marked "may unlock" let go of it while foreign code (creator, ifunc resolver) runs.
+ */
+#ifndef JITDUEL_LEGACY_INTERNAL_H
+#define JITDUEL_LEGACY_INTERNAL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "codegen_shim.h"
+#include "jitduel/engine.h"
+#include "llvm_error.h"
+#include "stubs.h"
+#include "table.h"
+
+struct legacy_engine;
+struct legacy_object;
+struct legacy_symbol;
+
+/** An added module. Freed when it is removed or the engine destroyed. */
+struct legacy_module {
+    jd_module_id id;
+    const char *name; /* borrowed with the IR bytes */
+    struct legacy_source *source;
+    LLVMMemoryBufferRef rewritten; /* bitcode made from text; NULL when the bytes were bitcode */
+    bool is_indexed;               /* its definitions are in engine->definitions */
+    bool has_asm, is_asm_linked;
+    bool is_compiled; /* any code of it was generated */
+    bool has_run_constructors, has_run_destructors;
+    uint64_t order;
+};
+
+/** Where a symbol's address comes from, in the order of precedence. */
+enum legacy_origin {
+    LEGACY_ORIGIN_NONE, /* nothing defines it so far */
+    LEGACY_ORIGIN_DEFINED,
+    LEGACY_ORIGIN_MODULE,
+    LEGACY_ORIGIN_PROCESS,
+    LEGACY_ORIGIN_CREATED
+};
+
+enum legacy_kind {
+    LEGACY_KIND_UNKNOWN,
+    LEGACY_KIND_FUNCTION,
+    LEGACY_KIND_DATA,
+    LEGACY_KIND_IFUNC,
+    LEGACY_KIND_ALIAS, /* of data, or into the middle of something */
+    LEGACY_KIND_ASM,
+    LEGACY_KIND_LABEL
+};
+
+enum legacy_state {
+    LEGACY_STATE_IDLE,
+    LEGACY_STATE_BUSY, /* being compiled or emitted, by `legacy_engine.busy_thread` */
+    LEGACY_STATE_READY
+};
+
+/** A branch from one object to a function's body that skips the stub. */
+struct legacy_site {
+    struct legacy_symbol *callee;
+    struct legacy_site *previous, *next; /* among the callee's sites */
+    uintptr_t addr;                      /* of the field */
+    uint32_t type;                       /* relocation type */
+    int32_t addend;
+};
+
+enum { LEGACY_NO_STUB = UINT32_MAX };
+
+/** A name, or an internal global of one module. Lives as long as the engine. */
+struct legacy_symbol {
+    const char *name; /* own copy */
+    struct legacy_module *module;
+    LLVMValueRef value; /* its definition in `module` */
+    uintptr_t addr;     /* body, data or absolute address; 0 when not known yet */
+    uintptr_t got_addr, thunk_addr;
+    struct legacy_object *object; /* that holds the body */
+    struct legacy_site *sites;
+    struct legacy_symbol *label_owner;
+    pthread_t busy_thread;
+    uint32_t stub_index;
+    uint8_t origin, kind, state;
+    bool is_internal : 1;
+    bool is_extern_weak : 1; /* only weak references so far */
+    bool is_thread_local : 1;
+    bool was_created_asked : 1; /* the creator has answered */
+    bool has_labels : 1;        /* addresses of its blocks are in use: its code stays */
+};
+
+/** What one run of the pipeline left in the arena. */
+struct legacy_object {
+    struct jd_arena_block blocks[JD_ARENA_KIND_COUNT];
+    bool has_block[JD_ARENA_KIND_COUNT];
+    uintptr_t frame_addr; /* registered .eh_frame; 0: none */
+    struct legacy_site *sites;
+    uint32_t site_count;
+    uint32_t function_count;               /* functions whose code it still holds */
+    struct legacy_object *previous, *next; /* all objects of the engine */
+};
+
+struct legacy_stack; /* stack_pool.c */
+
+struct legacy_engine {
+    struct jd_engine base;
+    struct jd_engine_options options;
+    char *ir_passes;
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* some symbol left LEGACY_STATE_BUSY */
+
+    LLVMContextRef context;
+    struct jd_diagnostics diagnostics;
+    LLVMTargetMachineRef machine;
+    struct legacy_codegen *codegen;
+    struct jd_arena *arena;
+    struct legacy_stubs stubs;
+    struct legacy_symbol **stub_symbols; /* by stub index */
+    uint32_t stub_symbol_capacity;
+    struct legacy_stack *idle_stacks;
+    pthread_mutex_t stack_lock;
+
+    struct legacy_module **modules;
+    size_t module_count, module_capacity, unindexed_count;
+    uint64_t next_module_id;
+    struct legacy_table definitions; /* struct legacy_definition by name, of indexed modules */
+    struct legacy_table names;       /* struct legacy_symbol by name, external ones */
+    struct legacy_table globals;     /* struct legacy_global by LLVM value */
+    struct legacy_object *objects;   /* latest first */
+    bool is_lazy;
+
+    jd_creator_fn creator;
+    void *creator_context;
+    uintptr_t dso_handle_addr;
+
+    uint64_t modules_compiled, functions_compiled, bodies_materialised, creator_calls, relocations;
+};
+
+/* symbols.c */
+
+/** Strength of a definition, weakest first. */
+enum legacy_strength { LEGACY_WEAK = 1, LEGACY_COMMON, LEGACY_STRONG };
+
+struct legacy_definition {
+    const char *name; /* borrowed from LLVM; own copy for module asm */
+    struct legacy_module *module;
+    LLVMValueRef value; /* NULL: defined by module asm */
+    uint64_t common_bytes;
+    enum legacy_strength strength;
+    bool owns_name;
+};
+
+/** The name without LLVM's \1 mark. Borrowed from the value. */
+const char *legacy_value_name(LLVMValueRef value);
+/** Fill `out` if the value is a definition that other modules can see. */
+bool legacy_definition_of(struct legacy_engine *engine, struct legacy_module *module,
+                          LLVMValueRef value, struct legacy_definition *out);
+/** The definition that wins for a name among all modules. */
+bool legacy_definition_find(struct legacy_engine *engine, const char *name,
+                            struct legacy_definition *out);
+/** The symbol of an external name; made if need be; bound as far as possible without a creator.
+ * NULL when out of memory. Locked. */
+struct legacy_symbol *legacy_symbol_named(struct legacy_engine *engine, const char *name);
+/** The symbol of a global of a module. NULL when out of memory. Locked. */
+struct legacy_symbol *legacy_symbol_of(struct legacy_engine *engine, struct legacy_module *module,
+                                       LLVMValueRef value);
+/** The symbol of an external name if it exists already. Locked. */
+struct legacy_symbol *legacy_symbol_existing(struct legacy_engine *engine, const char *name);
+/** Look again for what defines a symbol that nothing defined. Locked. */
+void legacy_symbol_bind(struct legacy_engine *engine, struct legacy_symbol *symbol);
+/** Let a definition take over a symbol that is not compiled yet. Locked. */
+void legacy_symbol_define(struct legacy_symbol *symbol, const struct legacy_definition *definition);
+/** Ask the creator about an unresolved symbol, once. JD_OK also when it answered "not mine".
+ * Locked, may unlock. */
+int legacy_symbol_create(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                         enum jd_symbol_kind kind, struct jd_error *err);
+/** JD_E_UNRESOLVED naming the symbol. */
+int legacy_symbol_unresolved(const struct legacy_symbol *symbol, struct jd_error *err);
+bool legacy_symbol_is_code(const struct legacy_symbol *symbol);
+void legacy_symbols_fini(struct legacy_engine *engine);
+
+/* modules.c */
+
+int legacy_module_add(struct legacy_engine *engine, const struct jd_ir *ir, jd_module_id *out_id,
+                      struct jd_error *err);
+void legacy_modules_fini(struct legacy_engine *engine);
+struct legacy_module *legacy_module_by_id(struct legacy_engine *engine, jd_module_id id);
+
+/* compile.c */
+
+/** Compile a function (and what the granularity adds). Locked, may unlock. */
+int legacy_compile_function(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                            struct jd_error *err);
+/** Give a data symbol its address. Locked, may unlock. */
+int legacy_emit_data(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                     struct jd_error *err);
+/** Generate code for a module's inline asm. Locked, may unlock. */
+int legacy_emit_asm(struct legacy_engine *engine, struct legacy_module *module,
+                    struct jd_error *err);
+/** Compile everything that stubs lead to, until nothing is left. Locked, may unlock. */
+int legacy_compile_closure(struct legacy_engine *engine, struct jd_error *err);
+
+/* link.c */
+
+/** Place an object in the arena, resolve, relocate, register unwind tables and set the addresses of
+ * the symbols it defines. The bytes must stay put. Locked, may unlock. */
+int legacy_link(struct legacy_engine *engine, struct legacy_module *module, const void *bytes,
+                size_t size_bytes, struct jd_error *err);
+/** Give back an object's code with its call sites and unwind tables; its data stays. Locked. */
+void legacy_object_free_code(struct legacy_engine *engine, struct legacy_object *object);
+
+/* resolver.c */
+
+/** The address by which everyone knows the symbol: a stub for functions of modules, the address
+ * itself otherwise; 0 for a weak reference that nothing defines. Locked, may unlock. */
+int legacy_symbol_address(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                          uintptr_t *out_addr, struct jd_error *err);
+/** The symbol's stub. Locked. */
+int legacy_symbol_stub(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                       uintptr_t *out_addr, struct jd_error *err);
+/** Make the function callable and return its body's address. Locked, may unlock. */
+int legacy_symbol_callable(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                           uintptr_t *out_addr, struct jd_error *err);
+/** Give a function's code back; a later call compiles it again. Locked. */
+int legacy_symbol_free(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                       struct jd_error *err);
+/** Lead every branch that goes to the body directly back to the stub. Locked. */
+int legacy_symbol_unbind(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                         struct jd_error *err);
+/** Wait until another thread is done with a symbol; JD_E_STATE when this thread is the one. Locked.
+ */
+int legacy_symbol_wait(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                       struct jd_error *err);
+
+/* stack_pool.c */
+
+/** Run on a stack of the engine's own. Not locked. */
+int legacy_run_on_own_stack(struct legacy_engine *engine,
+                            int (*work)(void *argument, struct jd_error *err), void *argument,
+                            struct jd_error *err);
+void legacy_stacks_fini(struct legacy_engine *engine);
+
+/* unwind.c */
+
+/** The frames end with a zero word. */
+void legacy_unwind_register(uintptr_t frame_addr);
+void legacy_unwind_deregister(uintptr_t frame_addr);
+
+/* structors.c */
+
+int legacy_run_structors(struct legacy_engine *engine, bool is_constructor, struct jd_error *err);
+
+#endif

@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From an ELF object to running code: layout in the arena, symbols, relocation, unwind tables.
+ * Knows no IR beyond a global's name. Sources: System V ABI, chapter 4; psABI supplements for the
+ * relocation types (reloc.h).
+ *
+ * Order matters: what the object defines gets its address first, then foreign symbols are resolved
+ * (which may compile more, even what refers back to this object, or let a creator run), then
+ * relocations are applied, then what it defines becomes ready.
+ */
+#include "internal.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "elf_read.h"
+#include "reloc.h"
+
+#define TLS_CONTROL "__emutls_v."
+
+struct place {
+    uintptr_t addr; /* 0: not loaded */
+    unsigned char *write;
+};
+
+struct link {
+    struct legacy_engine *engine;
+    struct legacy_module *module;
+    struct legacy_object *object;
+    struct jd_elf elf;
+    void *bytes;          /* own copy of the object; NULL while the pipeline's buffer is used */
+    struct place *places; /* by section */
+    struct legacy_symbol **symbols; /* by ELF symbol; NULL: not the engine's business */
+    struct legacy_site *sites;
+    uint32_t site_count, site_capacity;
+};
+
+/* ---- layout ---- */
+
+static enum jd_arena_kind kind_of_section(const struct link *link, uint32_t index)
+{
+    const Elf64_Shdr *section = &link->elf.sections[index];
+    const char *name = jd_elf_section_name(&link->elf, index);
+    if (section->sh_flags & SHF_EXECINSTR)
+        return JD_ARENA_CODE;
+    if (!strcmp(name, ".eh_frame") || !strncmp(name, ".gcc_except_table", 17))
+        return JD_ARENA_UNWIND;
+    return section->sh_flags & SHF_WRITE ? JD_ARENA_DATA : JD_ARENA_RODATA;
+}
+
+static bool is_frame(const struct link *link, uint32_t index)
+{
+    return !strcmp(jd_elf_section_name(&link->elf, index), ".eh_frame");
+}
+
+static bool is_loaded(const struct link *link, uint32_t index)
+{
+    const Elf64_Shdr *section = &link->elf.sections[index];
+    return (section->sh_flags & SHF_ALLOC) && section->sh_size;
+}
+
+/* The unwinder's list of frames ends with a zero word (LSB core, 10.6.1). */
+static size_t room_of_section(const struct link *link, uint32_t index)
+{
+    return link->elf.sections[index].sh_size + (is_frame(link, index) ? sizeof(uint32_t) : 0);
+}
+
+static size_t align_up(size_t value, size_t align)
+{
+    return align > 1 ? (value + align - 1) & ~(align - 1) : value;
+}
+
+/* Offsets within each kind's block are kept in place.addr until the blocks are known. */
+static int lay_out(struct link *link, struct jd_error *err)
+{
+    size_t size[JD_ARENA_KIND_COUNT] = {0}, align[JD_ARENA_KIND_COUNT] = {0};
+    for (uint32_t i = 0; i < link->elf.section_count; i++) {
+        const Elf64_Shdr *section = &link->elf.sections[i];
+        if (!is_loaded(link, i))
+            continue;
+        if (section->sh_flags & SHF_TLS)
+            return jd_fail(err, JD_E_UNSUPPORTED, jd_elf_section_name(&link->elf, i),
+                           "native thread-local section");
+        enum jd_arena_kind kind = kind_of_section(link, i);
+        size_t offset = align_up(size[kind], section->sh_addralign);
+        link->places[i].addr = offset;
+        size[kind] = offset + room_of_section(link, i);
+        if (section->sh_addralign > align[kind])
+            align[kind] = section->sh_addralign;
+    }
+    for (int kind = 0; kind < JD_ARENA_KIND_COUNT; kind++) {
+        if (!size[kind])
+            continue;
+        int result = jd_arena_reserve(link->engine->arena, (enum jd_arena_kind)kind, size[kind],
+                                      align[kind], &link->object->blocks[kind], err);
+        if (result)
+            return result;
+        link->object->has_block[kind] = true;
+    }
+    return JD_OK;
+}
+
+static void load_sections(struct link *link)
+{
+    for (uint32_t i = 0; i < link->elf.section_count; i++) {
+        struct place *place = &link->places[i];
+        if (!is_loaded(link, i))
+            continue;
+        const struct jd_arena_block *block = &link->object->blocks[kind_of_section(link, i)];
+        place->write = (unsigned char *)block->write + place->addr;
+        place->addr += block->addr;
+        const void *bytes = jd_elf_section_bytes(&link->elf, i);
+        if (bytes)
+            memcpy(place->write, bytes, link->elf.sections[i].sh_size);
+    }
+}
+
+/* ---- symbols ---- */
+
+static bool is_defined(const struct link *link, uint32_t index)
+{
+    uint32_t section = jd_elf_symbol_section(&link->elf, index);
+    return section != SHN_UNDEF && section < link->elf.section_count && link->places[section].addr;
+}
+
+static uintptr_t defined_addr(const struct link *link, uint32_t index)
+{
+    return link->places[jd_elf_symbol_section(&link->elf, index)].addr +
+           link->elf.symbols[index].st_value;
+}
+
+/* The engine's symbol behind an ELF symbol: a global of the module by its name, or an external one
+ * that code generation brought in (memcpy and the like). */
+static int find_symbol(struct link *link, uint32_t index, struct jd_error *err)
+{
+    const char *name = jd_elf_symbol_name(&link->elf, index);
+    bool is_control = !strncmp(name, TLS_CONTROL, sizeof TLS_CONTROL - 1);
+    LLVMValueRef value =
+        legacy_source_find(link->module->source, is_control ? name + sizeof TLS_CONTROL - 1 : name);
+    if (value)
+        link->symbols[index] = legacy_symbol_of(link->engine, link->module, value);
+    else if (is_defined(link, index) && !link->module->has_asm)
+        return JD_OK; /* made by code generation, for this object only */
+    else
+        link->symbols[index] = legacy_symbol_named(link->engine, name);
+    if (!link->symbols[index])
+        return jd_fail(err, JD_E_NO_MEMORY, name, "no memory for symbols");
+    return JD_OK;
+}
+
+static int find_symbols(struct link *link, struct jd_error *err)
+{
+    for (uint32_t i = 1; i < link->elf.symbol_count; i++) {
+        if (ELF64_ST_BIND(link->elf.symbols[i].st_info) == STB_LOCAL ||
+            !*jd_elf_symbol_name(&link->elf, i))
+            continue;
+        int result = find_symbol(link, i, err);
+        if (result)
+            return result;
+    }
+    return JD_OK;
+}
+
+/* Is this ELF symbol the definition that the engine's symbol stands for? */
+static bool is_definition_of(const struct link *link, uint32_t index,
+                             const struct legacy_symbol *symbol)
+{
+    return symbol && is_defined(link, index) && symbol->origin == LEGACY_ORIGIN_MODULE &&
+           symbol->module == link->module &&
+           (symbol->state == LEGACY_STATE_BUSY || symbol->kind == LEGACY_KIND_ASM);
+}
+
+static void place_definitions(struct link *link)
+{
+    for (uint32_t i = 1; i < link->elf.symbol_count; i++)
+        if (is_definition_of(link, i, link->symbols[i]))
+            link->symbols[i]->addr = defined_addr(link, i);
+}
+
+/* Foreign symbols may need code generation, whose buffer the object's bytes lie in. */
+static int keep_bytes(struct link *link, struct jd_error *err)
+{
+    if (link->bytes)
+        return JD_OK;
+    link->bytes = malloc(link->elf.size_bytes);
+    if (!link->bytes)
+        return jd_fail(err, JD_E_NO_MEMORY, NULL, "no memory for an object");
+    memcpy(link->bytes, link->elf.bytes, link->elf.size_bytes);
+    return jd_elf_open(&link->elf, link->bytes, link->elf.size_bytes, err);
+}
+
+static bool needs_work(const struct legacy_symbol *symbol)
+{
+    if (symbol->origin == LEGACY_ORIGIN_NONE)
+        return symbol->kind == LEGACY_KIND_DATA || symbol->is_extern_weak;
+    if (symbol->origin != LEGACY_ORIGIN_MODULE)
+        return false;
+    return symbol->kind == LEGACY_KIND_ALIAS || (!symbol->addr && !legacy_symbol_is_code(symbol));
+}
+
+static int resolve_foreign(struct link *link, struct jd_error *err)
+{
+    for (uint32_t i = 1; i < link->elf.symbol_count; i++) {
+        struct legacy_symbol *symbol = link->symbols[i];
+        uintptr_t addr;
+        if (!symbol || is_defined(link, i))
+            continue;
+        legacy_symbol_bind(link->engine, symbol);
+        if (symbol->origin == LEGACY_ORIGIN_NONE && symbol->kind == LEGACY_KIND_UNKNOWN)
+            symbol->kind = LEGACY_KIND_FUNCTION; /* the code generator's own library calls */
+        if (!needs_work(symbol))
+            continue;
+        int result = keep_bytes(link, err);
+        if (!result)
+            result = legacy_symbol_address(link->engine, symbol, &addr, err);
+        if (result)
+            return result;
+    }
+    return JD_OK;
+}
+
+/* ---- relocation ---- */
+
+static int cell_for(struct link *link, uintptr_t value, uintptr_t *out_addr, struct jd_error *err)
+{
+    struct jd_arena_block block;
+    int result = jd_arena_reserve(link->engine->arena, JD_ARENA_GOT, sizeof(uintptr_t),
+                                  sizeof(uintptr_t), &block, err);
+    *out_addr = 0;
+    if (result)
+        return result;
+    *(uintptr_t *)block.write = value;
+    jd_arena_commit(link->engine->arena, &block);
+    *out_addr = block.addr;
+    return JD_OK;
+}
+
+static int got_of(struct link *link, struct legacy_symbol *symbol, struct jd_error *err)
+{
+    uintptr_t addr;
+    int result;
+    if (symbol->got_addr)
+        return JD_OK;
+    result = legacy_symbol_address(link->engine, symbol, &addr, err);
+    return result ? result : cell_for(link, addr, &symbol->got_addr, err);
+}
+
+static int thunk_of(struct link *link, struct legacy_symbol *symbol, uintptr_t *out_addr,
+                    struct jd_error *err)
+{
+    int result = symbol->thunk_addr ? JD_OK : got_of(link, symbol, err);
+    if (!result && !symbol->thunk_addr)
+        result =
+            legacy_thunk_create(&link->engine->stubs, symbol->got_addr, &symbol->thunk_addr, err);
+    *out_addr = symbol->thunk_addr;
+    return result;
+}
+
+/* A field that lies within one cache line can be rewritten while other threads run it (Intel SDM
+ * volume 3, 9.1.3 and 9.1.1: such a store is seen whole). */
+static bool can_rebind(uintptr_t addr)
+{
+    return (addr & 63) <= 60;
+}
+
+static bool add_site(struct link *link, struct legacy_symbol *callee, uintptr_t addr,
+                     const Elf64_Rela *rela)
+{
+    if (link->site_count == link->site_capacity) {
+        uint32_t capacity = link->site_capacity ? link->site_capacity * 2 : 8;
+        struct legacy_site *sites = realloc(link->sites, capacity * sizeof *sites);
+        if (!sites)
+            return false;
+        link->sites = sites;
+        link->site_capacity = capacity;
+    }
+    link->sites[link->site_count++] = (struct legacy_site){
+        .callee = callee,
+        .addr = addr,
+        .type = (uint32_t)ELF64_R_TYPE(rela->r_info),
+        .addend = (int32_t)rela->r_addend,
+    };
+    return true;
+}
+
+/* Where a branch goes: the body when it is there, the stub when it is not, a thunk to what may be
+ * out of reach. */
+static int branch_target(struct link *link, struct legacy_symbol *symbol, const Elf64_Rela *rela,
+                         uintptr_t place_addr, uintptr_t *out_addr, struct jd_error *err)
+{
+    if (symbol->origin == LEGACY_ORIGIN_MODULE && symbol->kind == LEGACY_KIND_FUNCTION) {
+        if (symbol->state == LEGACY_STATE_READY && symbol->addr && can_rebind(place_addr) &&
+            add_site(link, symbol, place_addr, rela)) {
+            *out_addr = symbol->addr;
+            return JD_OK;
+        }
+        return legacy_symbol_address(link->engine, symbol, out_addr, err);
+    }
+    if (symbol->origin == LEGACY_ORIGIN_MODULE ||
+        (symbol->origin == LEGACY_ORIGIN_NONE && !symbol->is_extern_weak))
+        return legacy_symbol_address(link->engine, symbol, out_addr, err);
+    return thunk_of(link, symbol, out_addr, err);
+}
+
+static int value_of(struct link *link, const struct jd_reloc_howto *howto, const Elf64_Rela *rela,
+                    uintptr_t place_addr, uintptr_t *out_s, uintptr_t *out_g, struct jd_error *err)
+{
+    uint32_t index = (uint32_t)ELF64_R_SYM(rela->r_info);
+    struct legacy_symbol *symbol = link->symbols[index];
+    int result = JD_OK;
+    *out_s = *out_g = 0;
+    if (jd_elf_symbol_section(&link->elf, index) == SHN_ABS) {
+        *out_s = link->elf.symbols[index].st_value;
+    } else if (is_defined(link, index)) {
+        *out_s = defined_addr(link, index);
+        /* A function that takes its own address takes the address that all others know. */
+        if (symbol && legacy_symbol_is_code(symbol) && !howto->is_branch &&
+            symbol->origin == LEGACY_ORIGIN_MODULE && symbol->addr == *out_s)
+            result = legacy_symbol_address(link->engine, symbol, out_s, err);
+    } else if (!symbol) {
+        *out_s = 0; /* the null symbol */
+    } else if (howto->is_branch) {
+        result = branch_target(link, symbol, rela, place_addr, out_s, err);
+    } else {
+        result = legacy_symbol_address(link->engine, symbol, out_s, err);
+    }
+    if (result || !jd_reloc_needs_got(howto))
+        return result;
+    if (!symbol)
+        return cell_for(link, *out_s, out_g, err);
+    result = got_of(link, symbol, err);
+    *out_g = symbol->got_addr;
+    return result;
+}
+
+static int relocate(struct link *link, uint32_t target, const Elf64_Rela *rela,
+                    struct jd_error *err)
+{
+    uint32_t type = (uint32_t)ELF64_R_TYPE(rela->r_info);
+    const struct jd_reloc_howto *howto = jd_reloc_howto(link->elf.machine, type);
+    size_t size = link->elf.sections[target].sh_size;
+    struct jd_reloc_place place = {
+        .section = jd_elf_section_name(&link->elf, target),
+        .offset = rela->r_offset,
+        .symbol = jd_elf_symbol_name(&link->elf, (uint32_t)ELF64_R_SYM(rela->r_info)),
+    };
+    uintptr_t s_addr, g_addr;
+    int result;
+    if (!howto)
+        return jd_reloc_unknown(link->elf.machine, type, &place, err);
+    if (rela->r_offset > size)
+        return jd_fail(err, JD_E_BAD_OBJECT, place.section, "relocation beyond the section's end");
+    place.write = link->places[target].write + rela->r_offset;
+    place.addr = link->places[target].addr + rela->r_offset;
+    place.room_bytes = size - rela->r_offset;
+    result = value_of(link, howto, rela, place.addr, &s_addr, &g_addr, err);
+    if (result)
+        return result;
+    link->engine->relocations++;
+    return jd_reloc_apply(howto, &place, s_addr, rela->r_addend, g_addr, err);
+}
+
+static int relocate_all(struct link *link, struct jd_error *err)
+{
+    for (uint32_t i = 0; i < link->elf.section_count; i++) {
+        const Elf64_Shdr *section = &link->elf.sections[i];
+        if (section->sh_type != SHT_RELA || !link->places[section->sh_info].addr)
+            continue;
+        size_t count;
+        const Elf64_Rela *relas = jd_elf_relas(&link->elf, i, &count);
+        for (size_t r = 0; r < count; r++) {
+            int result = relocate(link, section->sh_info, &relas[r], err);
+            if (result)
+                return result;
+        }
+    }
+    return JD_OK;
+}
+
+/* ---- publication ---- */
+
+static void link_sites(struct link *link)
+{
+    struct legacy_object *object = link->object;
+    object->sites = link->sites;
+    object->site_count = link->site_count;
+    link->sites = NULL;
+    for (uint32_t i = 0; i < object->site_count; i++) {
+        struct legacy_site *site = &object->sites[i];
+        site->next = site->callee->sites;
+        if (site->next)
+            site->next->previous = site;
+        site->callee->sites = site;
+    }
+}
+
+/* The table of label addresses that a function with labels brings along. */
+static int publish_labels(struct link *link, uint32_t index, struct jd_error *err)
+{
+    const char *owner_name = jd_elf_symbol_name(&link->elf, index) + sizeof LEGACY_LABEL_TABLE - 1;
+    LLVMValueRef marker, owner = legacy_source_find(link->module->source, owner_name);
+    const struct place *place = &link->places[jd_elf_symbol_section(&link->elf, index)];
+    const unsigned char *table = place->write + link->elf.symbols[index].st_value;
+    for (unsigned i = 0; (marker = legacy_source_label(link->module->source, owner, i)); i++) {
+        struct legacy_symbol *symbol = legacy_symbol_of(link->engine, link->module, marker);
+        if (!symbol)
+            return jd_fail(err, JD_E_NO_MEMORY, owner_name, "no memory for symbols");
+        memcpy(&symbol->addr, table + i * sizeof symbol->addr, sizeof symbol->addr);
+        symbol->state = LEGACY_STATE_READY;
+        symbol->label_owner->has_labels = true;
+    }
+    return JD_OK;
+}
+
+static void publish_symbol(struct link *link, uint32_t index)
+{
+    struct legacy_symbol *symbol = link->symbols[index];
+    if (!is_definition_of(link, index, symbol))
+        return;
+    symbol->state = LEGACY_STATE_READY;
+    symbol->object = link->object;
+    if (symbol->kind != LEGACY_KIND_FUNCTION)
+        return;
+    link->object->function_count++;
+    if (symbol->stub_index != LEGACY_NO_STUB)
+        legacy_stub_publish(&link->engine->stubs, symbol->stub_index, symbol->addr);
+    jd_probe_compiled(link->engine->options.probe, symbol->name, symbol->addr,
+                      link->elf.symbols[index].st_size);
+}
+
+static int publish(struct link *link, struct jd_error *err)
+{
+    struct legacy_object *object = link->object;
+    for (uint32_t i = 1; i < link->elf.symbol_count; i++)
+        if (!strncmp(jd_elf_symbol_name(&link->elf, i), LEGACY_LABEL_TABLE,
+                     sizeof LEGACY_LABEL_TABLE - 1)) {
+            int result = publish_labels(link, i, err);
+            if (result)
+                return result;
+        }
+    for (int kind = 0; kind < JD_ARENA_KIND_COUNT; kind++)
+        if (object->has_block[kind])
+            jd_arena_commit(link->engine->arena, &object->blocks[kind]);
+    if (object->has_block[JD_ARENA_CODE])
+        jd_arena_flush_icache(object->blocks[JD_ARENA_CODE].addr,
+                              object->blocks[JD_ARENA_CODE].size_bytes);
+    for (uint32_t i = 0; i < link->elf.section_count; i++)
+        if (is_loaded(link, i) && is_frame(link, i))
+            object->frame_addr = link->places[i].addr;
+    if (object->frame_addr)
+        legacy_unwind_register(object->frame_addr);
+    link_sites(link);
+    object->next = link->engine->objects;
+    if (object->next)
+        object->next->previous = object;
+    link->engine->objects = object;
+    for (uint32_t i = 1; i < link->elf.symbol_count; i++)
+        publish_symbol(link, i);
+    return JD_OK;
+}
+
+static void abort_blocks(struct link *link)
+{
+    for (int kind = 0; kind < JD_ARENA_KIND_COUNT; kind++)
+        if (link->object->has_block[kind])
+            jd_arena_abort(link->engine->arena, &link->object->blocks[kind]);
+}
+
+static int link_object(struct link *link, struct jd_error *err)
+{
+    int result = lay_out(link, err);
+    if (!result) {
+        load_sections(link);
+        result = find_symbols(link, err);
+    }
+    if (result)
+        return result;
+    place_definitions(link);
+    result = resolve_foreign(link, err);
+    if (!result)
+        result = relocate_all(link, err);
+    return result ? result : publish(link, err);
+}
+
+int legacy_link(struct legacy_engine *engine, struct legacy_module *module, const void *bytes,
+                size_t size_bytes, struct jd_error *err)
+{
+    struct link link = {.engine = engine, .module = module};
+    int result = jd_elf_open(&link.elf, bytes, size_bytes, err);
+    if (result)
+        return result;
+    jd_probe_begin(engine->options.probe, JD_PHASE_LINK);
+    link.object = calloc(1, sizeof *link.object);
+    link.places = calloc(link.elf.section_count + 1, sizeof *link.places);
+    link.symbols = calloc((size_t)link.elf.symbol_count + 1, sizeof(*link.symbols));
+    if (!link.object || !link.places || !link.symbols)
+        result = jd_fail(err, JD_E_NO_MEMORY, NULL, "no memory to link an object");
+    else
+        result = link_object(&link, err);
+    if (result && link.object) {
+        abort_blocks(&link);
+        free(link.object);
+    }
+    free(link.places);
+    free(link.symbols);
+    free(link.sites);
+    free(link.bytes);
+    jd_probe_end(engine->options.probe, JD_PHASE_LINK);
+    return result;
+}
+
+static void unlink_site(struct legacy_site *site)
+{
+    if (site->previous)
+        site->previous->next = site->next;
+    else if (site->callee->sites == site)
+        site->callee->sites = site->next;
+    if (site->next)
+        site->next->previous = site->previous;
+    site->previous = site->next = NULL;
+}
+
+void legacy_object_free_code(struct legacy_engine *engine, struct legacy_object *object)
+{
+    for (uint32_t i = 0; i < object->site_count; i++)
+        unlink_site(&object->sites[i]);
+    free(object->sites);
+    object->sites = NULL;
+    object->site_count = 0;
+    if (object->frame_addr)
+        legacy_unwind_deregister(object->frame_addr);
+    object->frame_addr = 0;
+    for (int kind = 0; kind < JD_ARENA_KIND_COUNT; kind++) {
+        bool is_code = kind == JD_ARENA_CODE || kind == JD_ARENA_UNWIND;
+        if (!is_code || !object->has_block[kind])
+            continue;
+        jd_arena_free(engine->arena, &object->blocks[kind]);
+        object->has_block[kind] = false;
+    }
+}

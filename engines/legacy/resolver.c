@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * First calls: from a stub's number to code, and the one address that each symbol has.
+ * Knows no ELF and no IR beyond what kind of value a symbol is.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reloc.h"
+
+int legacy_symbol_wait(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                       struct jd_error *err)
+{
+    if (pthread_equal(symbol->busy_thread, pthread_self()))
+        return jd_fail(err, JD_E_STATE, symbol->name,
+                       "needed by foreign code that its own compilation waits for");
+    while (symbol->state == LEGACY_STATE_BUSY)
+        pthread_cond_wait(&engine->changed, &engine->lock);
+    return JD_OK;
+}
+
+/* An alias of a function is that function: same stub, same body. */
+static struct legacy_symbol *follow(struct legacy_engine *engine, struct legacy_symbol *symbol)
+{
+    int64_t offset;
+    while (symbol && symbol->origin == LEGACY_ORIGIN_MODULE &&
+           symbol->kind == LEGACY_KIND_FUNCTION &&
+           LLVMGetValueKind(symbol->value) == LLVMGlobalAliasValueKind)
+        symbol =
+            legacy_symbol_of(engine, symbol->module, legacy_alias_target(symbol->value, &offset));
+    return symbol;
+}
+
+static int grow_stub_symbols(struct legacy_engine *engine, struct jd_error *err)
+{
+    if (engine->stubs.count < engine->stub_symbol_capacity)
+        return JD_OK;
+    uint32_t capacity = engine->stub_symbol_capacity ? engine->stub_symbol_capacity * 2 : 256;
+    struct legacy_symbol **symbols =
+        realloc(engine->stub_symbols, capacity * sizeof(*engine->stub_symbols));
+    if (!symbols)
+        return jd_fail(err, JD_E_NO_MEMORY, NULL, "no memory for stubs");
+    engine->stub_symbols = symbols;
+    engine->stub_symbol_capacity = capacity;
+    return JD_OK;
+}
+
+int legacy_symbol_stub(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                       uintptr_t *out_addr, struct jd_error *err)
+{
+    int result;
+    *out_addr = 0;
+    if (symbol->stub_index == LEGACY_NO_STUB) {
+        uint32_t index;
+        result = grow_stub_symbols(engine, err);
+        if (!result)
+            result = legacy_stub_create(&engine->stubs, &index, err);
+        if (result)
+            return result;
+        symbol->stub_index = index;
+        engine->stub_symbols[index] = symbol;
+        if (symbol->state == LEGACY_STATE_READY)
+            legacy_stub_publish(&engine->stubs, index, symbol->addr);
+    }
+    *out_addr = legacy_stub_addr(&engine->stubs, symbol->stub_index);
+    return JD_OK;
+}
+
+/* Data, alias into data, label, asm symbol: emit what holds it if that did not happen yet. */
+static int module_data_address(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                               uintptr_t *out_addr, struct jd_error *err)
+{
+    int result = JD_OK;
+    int64_t offset;
+    struct legacy_symbol *target;
+    switch (symbol->kind) {
+    case LEGACY_KIND_ALIAS:
+        target =
+            legacy_symbol_of(engine, symbol->module, legacy_alias_target(symbol->value, &offset));
+        if (!target)
+            return legacy_symbol_unresolved(symbol, err);
+        result = legacy_symbol_address(engine, target, out_addr, err);
+        *out_addr += (uintptr_t)offset;
+        return result;
+    case LEGACY_KIND_LABEL:
+        if (!symbol->addr)
+            result = legacy_symbol_callable(engine, symbol->label_owner, out_addr, err);
+        break;
+    case LEGACY_KIND_ASM:
+        if (!symbol->addr)
+            result = legacy_emit_asm(engine, symbol->module, err);
+        break;
+    default:
+        /* While its own unit is being linked, its address is known and that is enough. */
+        if (symbol->state == LEGACY_STATE_BUSY &&
+            !(symbol->addr && pthread_equal(symbol->busy_thread, pthread_self())))
+            result = legacy_symbol_wait(engine, symbol, err);
+        if (!result && symbol->state == LEGACY_STATE_IDLE)
+            result = legacy_emit_data(engine, symbol, err);
+    }
+    *out_addr = symbol->addr;
+    if (!result && !symbol->addr)
+        return legacy_symbol_unresolved(symbol, err);
+    return result;
+}
+
+static int unresolved_address(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                              uintptr_t *out_addr, struct jd_error *err)
+{
+    bool is_code = symbol->kind != LEGACY_KIND_DATA;
+    int result;
+    if (is_code && !symbol->is_extern_weak)
+        return legacy_symbol_stub(engine, symbol, out_addr, err); /* asks at the first call */
+    result = legacy_symbol_create(engine, symbol, is_code ? JD_SYMBOL_FUNCTION : JD_SYMBOL_VARIABLE,
+                                  err);
+    if (result)
+        return result;
+    if (symbol->origin != LEGACY_ORIGIN_NONE)
+        return legacy_symbol_address(engine, symbol, out_addr, err);
+    return symbol->is_extern_weak ? JD_OK : legacy_symbol_unresolved(symbol, err);
+}
+
+int legacy_symbol_address(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                          uintptr_t *out_addr, struct jd_error *err)
+{
+    *out_addr = 0;
+    symbol = follow(engine, symbol);
+    if (!symbol)
+        return jd_fail(err, JD_E_NO_MEMORY, NULL, "no memory for symbols");
+    legacy_symbol_bind(engine, symbol);
+    if (symbol->origin == LEGACY_ORIGIN_NONE)
+        return unresolved_address(engine, symbol, out_addr, err);
+    if (symbol->origin == LEGACY_ORIGIN_MODULE)
+        return legacy_symbol_is_code(symbol) ? legacy_symbol_stub(engine, symbol, out_addr, err)
+                                             : module_data_address(engine, symbol, out_addr, err);
+    *out_addr = symbol->addr;
+    return JD_OK;
+}
+
+/* The resolver of an ifunc is the program's code: it runs without the lock. */
+static int resolve_ifunc(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                         struct jd_error *err)
+{
+    struct legacy_symbol *resolver =
+        legacy_symbol_of(engine, symbol->module, legacy_ifunc_resolver(symbol->value));
+    uintptr_t resolver_addr, addr;
+    int result;
+    if (!resolver)
+        return jd_fail(err, JD_E_NO_MEMORY, symbol->name, "no memory for symbols");
+    symbol->state = LEGACY_STATE_BUSY;
+    symbol->busy_thread = pthread_self();
+    result = legacy_symbol_callable(engine, resolver, &resolver_addr, err);
+    if (!result) {
+        pthread_mutex_unlock(&engine->lock);
+        addr = ((uintptr_t(*)(void))resolver_addr)();
+        pthread_mutex_lock(&engine->lock);
+        symbol->addr = addr;
+    }
+    symbol->state = result ? LEGACY_STATE_IDLE : LEGACY_STATE_READY;
+    pthread_cond_broadcast(&engine->changed);
+    return result;
+}
+
+static int make_ready(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                      struct jd_error *err)
+{
+    if (symbol->state == LEGACY_STATE_BUSY)
+        return legacy_symbol_wait(engine, symbol, err);
+    switch (symbol->kind) {
+    case LEGACY_KIND_IFUNC:
+        return resolve_ifunc(engine, symbol, err);
+    case LEGACY_KIND_ASM:
+        return legacy_emit_asm(engine, symbol->module, err);
+    case LEGACY_KIND_FUNCTION:
+        return legacy_compile_function(engine, symbol, err);
+    default:
+        return jd_fail(err, JD_E_USAGE, symbol->name, "is a variable, not a function");
+    }
+}
+
+static int resolve_late(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                        struct jd_error *err)
+{
+    int result;
+    legacy_symbol_bind(engine, symbol);
+    if (symbol->origin != LEGACY_ORIGIN_NONE)
+        return JD_OK;
+    result = legacy_symbol_create(engine, symbol, JD_SYMBOL_FUNCTION, err);
+    if (!result && symbol->origin == LEGACY_ORIGIN_NONE)
+        return legacy_symbol_unresolved(symbol, err);
+    return result;
+}
+
+int legacy_symbol_callable(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                           uintptr_t *out_addr, struct jd_error *err)
+{
+    struct legacy_symbol *called = symbol;
+    int result = JD_OK;
+    *out_addr = 0;
+    for (;;) {
+        if (symbol->origin == LEGACY_ORIGIN_NONE)
+            result = resolve_late(engine, symbol, err);
+        symbol = result ? symbol : follow(engine, symbol);
+        if (result || !symbol)
+            return result ? result : jd_fail(err, JD_E_NO_MEMORY, NULL, "no memory for symbols");
+        if (symbol->origin != LEGACY_ORIGIN_MODULE ||
+            (symbol->state == LEGACY_STATE_READY && symbol->addr))
+            break;
+        result = make_ready(engine, symbol, err);
+        if (result)
+            return result;
+    }
+    if (called->stub_index != LEGACY_NO_STUB)
+        legacy_stub_publish(&engine->stubs, called->stub_index, symbol->addr);
+    *out_addr = symbol->addr;
+    return JD_OK;
+}
+
+static void unbind_sites(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                         uintptr_t stub_addr)
+{
+    struct legacy_site *next;
+    for (struct legacy_site *site = symbol->sites; site; site = next) {
+        int32_t *field = jd_arena_writable(engine->arena, site->addr);
+        intptr_t displacement =
+            (intptr_t)(stub_addr + (uintptr_t)(intptr_t)site->addend - site->addr);
+        next = site->next;
+        __atomic_store_n(field, (int32_t)displacement, __ATOMIC_RELEASE);
+        site->previous = site->next = NULL;
+        jd_arena_flush_icache(site->addr, sizeof *field);
+    }
+    symbol->sites = NULL;
+}
+
+int legacy_symbol_unbind(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                         struct jd_error *err)
+{
+    uintptr_t stub_addr;
+    int result;
+    if (!symbol->sites)
+        return JD_OK;
+    result = legacy_symbol_stub(engine, symbol, &stub_addr, err);
+    if (!result)
+        unbind_sites(engine, symbol, stub_addr);
+    return result;
+}
+
+int legacy_symbol_free(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                       struct jd_error *err)
+{
+    uintptr_t stub_addr;
+    int result;
+    symbol = follow(engine, symbol);
+    if (!symbol || symbol->origin != LEGACY_ORIGIN_MODULE || symbol->kind != LEGACY_KIND_FUNCTION)
+        return jd_fail(err, JD_E_USAGE, symbol ? symbol->name : NULL,
+                       "is not a function of a module");
+    if (symbol->state == LEGACY_STATE_BUSY) {
+        result = legacy_symbol_wait(engine, symbol, err);
+        if (result)
+            return result;
+    }
+    if (symbol->state != LEGACY_STATE_READY || symbol->has_labels)
+        return JD_OK;
+    result = legacy_symbol_stub(engine, symbol, &stub_addr, err);
+    if (result)
+        return result;
+    unbind_sites(engine, symbol, stub_addr);
+    legacy_stub_reset(&engine->stubs, symbol->stub_index);
+    symbol->state = LEGACY_STATE_IDLE;
+    symbol->addr = 0;
+    if (--symbol->object->function_count == 0)
+        legacy_object_free_code(engine, symbol->object);
+    symbol->object = NULL;
+    return JD_OK;
+}
+
+struct first_call {
+    struct legacy_engine *engine;
+    struct legacy_symbol *symbol;
+    uintptr_t addr;
+};
+
+static int first_call(void *argument, struct jd_error *err)
+{
+    struct first_call *call = argument;
+    struct legacy_engine *engine = call->engine;
+    int result;
+    pthread_mutex_lock(&engine->lock);
+    jd_probe_begin(engine->options.probe, JD_PHASE_RESOLVE);
+    result = legacy_symbol_callable(engine, call->symbol, &call->addr, err);
+    if (!result && !engine->is_lazy)
+        result = legacy_compile_closure(engine, err);
+    jd_probe_end(engine->options.probe, JD_PHASE_RESOLVE);
+    pthread_mutex_unlock(&engine->lock);
+    return result;
+}
+
+static uintptr_t report(struct legacy_engine *engine, const char *name, const struct jd_error *err)
+{
+    uintptr_t addr = 0;
+    if (engine->options.on_error)
+        addr = engine->options.on_error(engine->options.on_error_context, name, err);
+    if (!addr)
+        abort();
+    return addr;
+}
+
+uintptr_t legacy_resolve(void *context, uint32_t stub_index)
+{
+    struct legacy_engine *engine = context;
+    int saved_errno = errno;
+    struct first_call call = {.engine = engine};
+    struct jd_error err = JD_ERROR_INIT;
+    pthread_mutex_lock(&engine->lock);
+    call.symbol = engine->stub_symbols[stub_index];
+    pthread_mutex_unlock(&engine->lock);
+    if (legacy_run_on_own_stack(engine, first_call, &call, &err))
+        call.addr = report(engine, call.symbol->name, &err);
+    errno = saved_errno;
+    return call.addr;
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Holes in LLVM's C API that the legacy engine needs filled, first half: lazily read modules, their
+// bodies and labels. No policy, no globals, no exceptions; see codegen_shim.h.
+// Sources: llvm/IR/Function.h (materialize, setIsMaterializable), llvm/IR/GVMaterializer.h,
+// llvm/Object/ModuleSymbolTable.h.
+
+#include "source_shim.hpp"
+
+#include <llvm/ADT/SmallPtrSet.h>
+#include <llvm/IR/Constants.h>
+#include <llvm/IR/DebugInfo.h>
+#include <llvm/IR/GVMaterializer.h>
+#include <llvm/Object/ModuleSymbolTable.h>
+
+using namespace llvm;
+
+namespace
+{
+
+char *messageOf(Error E)
+{
+    return LLVMCreateMessage(toString(std::move(E)).c_str());
+}
+
+char *materialise(Function &F, bool &WasRead)
+{
+    WasRead = F.isMaterializable();
+    if (WasRead)
+        if (Error E = F.materialize())
+            return messageOf(std::move(E));
+    if (F.getSubprogram())
+        stripDebugInfo(F);
+    return nullptr;
+}
+
+// The functions of which a constant holds block addresses.
+void findLabelled(Constant *Root, SmallPtrSetImpl<Function *> &Found)
+{
+    SmallVector<Constant *, 16> Work{Root};
+    SmallPtrSet<Constant *, 16> Seen;
+    while (!Work.empty()) {
+        Constant *C = Work.pop_back_val();
+        if (auto *Address = dyn_cast<BlockAddress>(C))
+            Found.insert(Address->getFunction());
+        else if (!isa<ConstantData>(C) && !isa<GlobalValue>(C) && Seen.insert(C).second)
+            for (Use &U : C->operands())
+                Work.push_back(cast<Constant>(U.get()));
+    }
+}
+
+} // namespace
+
+void legacy_source::markLabels(Function &F)
+{
+    unsigned Index = 0;
+    for (BasicBlock &BB : F) {
+        BlockAddress *Address = BB.hasAddressTaken() ? BlockAddress::lookup(&BB) : nullptr;
+        if (!Address)
+            continue;
+        auto *Marker = new GlobalVariable(
+            *M, Type::getInt8Ty(F.getContext()), false, GlobalValue::ExternalLinkage, nullptr,
+            Twine(LEGACY_LABEL_MARKER) + F.getName() + "." + Twine(Index++));
+        Address->replaceAllUsesWith(Marker);
+        Address->destroyConstant();
+        Labels[&F].push_back({&BB, Marker});
+        Owners[Marker] = &F;
+    }
+}
+
+char *legacy_source::markLabelsOf(Constant *Root)
+{
+    SmallPtrSet<Function *, 2> Labelled;
+    findLabelled(Root, Labelled);
+    for (Function *F : Labelled) {
+        bool WasRead;
+        if (char *Message = materialise(*F, WasRead))
+            return Message;
+        markLabels(*F);
+    }
+    return nullptr;
+}
+
+legacy_source *legacy_source_create(LLVMModuleRef Module, bool *OutHasAsm)
+{
+    auto *S = new legacy_source;
+    S->M.reset(unwrap(Module));
+    if (GVMaterializer *Reader = S->M->getMaterializer())
+        Reader->setStripDebugInfo();
+    S->Flags = S->M->getModuleFlagsMetadata();
+    *OutHasAsm = !S->M->getModuleInlineAsm().empty();
+    return S;
+}
+
+void legacy_source_destroy(legacy_source *S)
+{
+    delete S;
+}
+
+LLVMModuleRef legacy_source_module(const legacy_source *S)
+{
+    return wrap(S->M.get());
+}
+
+LLVMValueRef legacy_source_find(const legacy_source *S, const char *Name)
+{
+    if (GlobalValue *GV = S->M->getNamedValue(Name))
+        return wrap(GV);
+    return wrap(S->M->getNamedValue((Twine("\1") + Name).str()));
+}
+
+void legacy_source_each_asm_symbol(const legacy_source *S, void (*Callback)(void *, const char *),
+                                   void *Context)
+{
+    ModuleSymbolTable::CollectAsmSymbols(*S->M,
+                                         [&](StringRef Name, object::BasicSymbolRef::Flags Flags) {
+                                             if (!(Flags & object::BasicSymbolRef::SF_Undefined))
+                                                 Callback(Context, Name.str().c_str());
+                                         });
+}
+
+LLVMValueRef legacy_alias_target(LLVMValueRef Alias, int64_t *OutOffsetBytes)
+{
+    auto *A = unwrap<GlobalAlias>(Alias);
+    const DataLayout &DL = A->getParent()->getDataLayout();
+    APInt Offset(DL.getIndexTypeSizeInBits(A->getType()), 0);
+    Value *Base = A->getAliasee()->stripAndAccumulateConstantOffsets(DL, Offset, true);
+    *OutOffsetBytes = Offset.getSExtValue();
+    return isa<GlobalValue>(Base) ? wrap(Base) : nullptr;
+}
+
+LLVMValueRef legacy_ifunc_resolver(LLVMValueRef IFunc)
+{
+    return wrap(unwrap<GlobalIFunc>(IFunc)->getResolverFunction());
+}
+
+char *legacy_source_materialise(LLVMValueRef Function, bool *OutWasRead)
+{
+    return materialise(*unwrap<llvm::Function>(Function), *OutWasRead);
+}
+
+void legacy_source_rewind(LLVMValueRef Function)
+{
+    // The reader still knows where the body lies: only the mark says that it was read.
+    unwrap<llvm::Function>(Function)->setIsMaterializable(true);
+}
+
+void legacy_source_drop(LLVMValueRef Function)
+{
+    unwrap<llvm::Function>(Function)->deleteBody();
+}
+
+LLVMValueRef legacy_source_label_owner(const legacy_source *S, LLVMValueRef Global)
+{
+    return wrap(S->Owners.lookup(unwrap<GlobalValue>(Global)));
+}
+
+LLVMValueRef legacy_source_label(const legacy_source *S, LLVMValueRef Function, unsigned Index)
+{
+    auto Found = S->Labels.find(unwrap<llvm::Function>(Function));
+    return Found != S->Labels.end() && Index < Found->second.size()
+               ? wrap(Found->second[Index].Marker)
+               : nullptr;
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the two C++ shims of the legacy engine share: a source module and its labels.
+// Seen by source_shim.cc and codegen_shim.cc only; C sees codegen_shim.h.
+
+#ifndef JITDUEL_LEGACY_SOURCE_SHIM_HPP
+#define JITDUEL_LEGACY_SOURCE_SHIM_HPP
+
+#include "codegen_shim.h"
+
+#include <llvm/ADT/DenseMap.h>
+#include <llvm/ADT/SmallVector.h>
+#include <llvm/IR/Module.h>
+
+struct legacy_source {
+    struct Label {
+        llvm::BasicBlock *Block;
+        llvm::GlobalVariable *Marker;
+    };
+    std::unique_ptr<llvm::Module> M;
+    llvm::DenseMap<llvm::Function *, llvm::SmallVector<Label, 0>> Labels;
+    llvm::DenseMap<llvm::GlobalValue *, llvm::Function *> Owners; // of markers
+    llvm::NamedMDNode *Flags = nullptr; // module flags, which every partition repeats
+
+    // Replace the addresses of F's blocks, everywhere in the source, by markers: the constants that
+    // hold them then survive the body's move, and any partition can refer to them.
+    void markLabels(llvm::Function &F);
+    // Do so for every function of which the constant holds block addresses, reading their bodies.
+    // Returns a message on failure.
+    char *markLabelsOf(llvm::Constant *Root);
+};
+
+#endif

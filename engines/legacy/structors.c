@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Static constructors and destructors: collected from the modules, ordered, run once.
+ * Source: LLVM language reference, "The 'llvm.global_ctors' Global Variable": ascending priority,
+ * destructors in reverse; ties in the order of the modules and of the list.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+
+#include "target.h"
+
+struct structor {
+    unsigned priority;
+    size_t order;
+    struct legacy_symbol *symbol;
+};
+
+struct collection {
+    struct legacy_engine *engine;
+    struct legacy_module *module;
+    struct structor *items;
+    size_t count, capacity;
+};
+
+static int collect(void *context, unsigned priority, LLVMValueRef function)
+{
+    struct collection *all = context;
+    struct legacy_symbol *symbol = legacy_symbol_of(all->engine, all->module, function);
+    if (all->count == all->capacity) {
+        size_t capacity = all->capacity ? all->capacity * 2 : 16;
+        struct structor *items = realloc(all->items, capacity * sizeof *items);
+        if (!items)
+            return JD_E_NO_MEMORY;
+        all->items = items;
+        all->capacity = capacity;
+    }
+    all->items[all->count] = (struct structor){priority, all->count, symbol};
+    all->count++;
+    return symbol ? JD_OK : JD_E_NO_MEMORY;
+}
+
+static int collect_all(struct collection *all, bool is_constructor)
+{
+    for (size_t i = 0; i < all->engine->module_count; i++) {
+        struct legacy_module *module = all->engine->modules[i];
+        bool *has_run =
+            is_constructor ? &module->has_run_constructors : &module->has_run_destructors;
+        if (*has_run)
+            continue;
+        *has_run = true;
+        all->module = module;
+        int result = jd_target_each_structor(legacy_source_module(module->source), is_constructor,
+                                             collect, all);
+        if (result)
+            return result;
+    }
+    return JD_OK;
+}
+
+static int by_priority(const void *left, const void *right)
+{
+    const struct structor *a = left, *b = right;
+    if (a->priority != b->priority)
+        return a->priority < b->priority ? -1 : 1;
+    return a->order < b->order ? -1 : a->order > b->order;
+}
+
+static int run(struct legacy_engine *engine, struct legacy_symbol *symbol, struct jd_error *err)
+{
+    uintptr_t addr;
+    int result = legacy_symbol_callable(engine, symbol, &addr, err);
+    if (result)
+        return result;
+    pthread_mutex_unlock(&engine->lock);
+    ((void (*)(void))addr)();
+    pthread_mutex_lock(&engine->lock);
+    return JD_OK;
+}
+
+int legacy_run_structors(struct legacy_engine *engine, bool is_constructor, struct jd_error *err)
+{
+    struct collection all = {.engine = engine};
+    int result = collect_all(&all, is_constructor);
+    if (result)
+        jd_fail(err, result, NULL, "no memory for static constructors");
+    else if (all.count)
+        qsort(all.items, all.count, sizeof *all.items, by_priority);
+    for (size_t i = 0; !result && i < all.count; i++)
+        result = run(engine, all.items[is_constructor ? i : all.count - 1 - i].symbol, err);
+    free(all.items);
+    return result;
+}

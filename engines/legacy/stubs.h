@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Stubs: the canonical addresses of functions. A stub is a jump through a slot in writable memory;
+ * until the function is compiled the slot leads back into the stub's second half, which tells the
+ * trampoline its number. Thunks are stubs without a second half, for targets out of branch range.
+ * Plain C; what is CPU-specific is behind struct legacy_stub_arch. Knows no LLVM, no symbols.
+ * Callers hold the engine's lock, except for legacy_stub_publish's reader side: running code.
+ */
+#ifndef JITDUEL_LEGACY_STUBS_H
+#define JITDUEL_LEGACY_STUBS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "jitduel/error.h"
+
+/** The trampoline calls this on the caller's stack; it returns where to go on. */
+typedef uintptr_t (*legacy_resolve_fn)(void *engine, uint32_t stub_index);
+
+/** Layout and encoding for one CPU. A chunk starts with an entry that passes the engine on. */
+struct legacy_stub_arch {
+    size_t entry_bytes, stub_bytes, thunk_bytes, align_bytes;
+    /** Write the chunk's entry; `cells_addr` holds the engine and then the trampoline's address. */
+    void (*write_entry)(unsigned char *write, uintptr_t addr, uintptr_t cells_addr);
+    /** Write a stub; returns the address inside it where the lazy half starts. */
+    uintptr_t (*write_stub)(unsigned char *write, uintptr_t addr, uintptr_t slot_addr,
+                            uintptr_t entry_addr, uint32_t stub_index);
+    void (*write_thunk)(unsigned char *write, uintptr_t addr, uintptr_t cell_addr);
+};
+
+/** The architecture this program was built for. Static. */
+extern const struct legacy_stub_arch legacy_stub_arch_native;
+
+enum { LEGACY_STUBS_PER_CHUNK = 128 };
+
+struct legacy_stub_chunk {
+    struct jd_arena_block code;  /* entry, then stubs */
+    struct jd_arena_block slots; /* two cells, then one slot per stub */
+};
+
+struct legacy_stubs {
+    struct jd_arena *arena; /* borrowed */
+    const struct legacy_stub_arch *arch;
+    void *engine;
+    struct legacy_stub_chunk *chunks;
+    uint32_t chunk_count, chunk_capacity;
+    uint32_t count; /* stubs handed out */
+};
+
+void legacy_stubs_init(struct legacy_stubs *stubs, struct jd_arena *arena,
+                       const struct legacy_stub_arch *arch, void *engine);
+/** Frees the bookkeeping; the memory goes with the arena. */
+void legacy_stubs_fini(struct legacy_stubs *stubs);
+/** A new stub in its lazy state. Errors: ARENA_FULL, NO_MEMORY. */
+int legacy_stub_create(struct legacy_stubs *stubs, uint32_t *out_index, struct jd_error *err);
+uintptr_t legacy_stub_addr(const struct legacy_stubs *stubs, uint32_t index);
+/** From now on the stub leads to `target_addr`: one aligned atomic store. */
+void legacy_stub_publish(struct legacy_stubs *stubs, uint32_t index, uintptr_t target_addr);
+/** Back to the lazy state. */
+void legacy_stub_reset(struct legacy_stubs *stubs, uint32_t index);
+/** A thunk that jumps through the cell at `cell_addr` (in the arena). */
+int legacy_thunk_create(struct legacy_stubs *stubs, uintptr_t cell_addr, uintptr_t *out_addr,
+                        struct jd_error *err);
+
+/** Read the CPU's state size; once per process, before the first stub runs. */
+void legacy_trampoline_init(void);
+/** Where stubs that are not compiled lead; assembly. */
+void legacy_trampoline(void);
+/** Call `function(argument)` on another stack whose highest address is `stack_top` (aligned to 16);
+ * assembly, with unwind information through the switch. */
+void legacy_call_on_stack(void *stack_top, void (*function)(void *argument), void *argument);
+/** Defined by the resolver; called by the trampoline. */
+uintptr_t legacy_resolve(void *engine, uint32_t stub_index);
+
+#endif

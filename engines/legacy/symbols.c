@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Symbols: names, what defines them, and linkage rules. Knows no code generation and no objects.
+ * Sources: LLVM language reference, "Linkage Types"; System V ABI, chapter 4, "Symbol Table"
+ * (strong over weak, largest common).
+ *
+ * Nothing here costs per function of a module: symbols are made when they are first referred to. A
+ * large module is looked up in LLVM's own symbol table, small ones share one index.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "process_symbols.h"
+
+/** An LLVM value and its symbol. */
+struct legacy_global {
+    LLVMValueRef value;
+    struct legacy_symbol *symbol;
+};
+
+const char *legacy_value_name(LLVMValueRef value)
+{
+    size_t length;
+    const char *name = LLVMGetValueName2(value, &length);
+    return name[0] == '\1' ? name + 1 : name;
+}
+
+static bool match_symbol(const void *item, const void *name)
+{
+    return !strcmp(((const struct legacy_symbol *)item)->name, name);
+}
+
+static bool match_definition(const void *item, const void *name)
+{
+    return !strcmp(((const struct legacy_definition *)item)->name, name);
+}
+
+static bool match_global(const void *item, const void *value)
+{
+    return ((const struct legacy_global *)item)->value == value;
+}
+
+static struct legacy_symbol *known_global(struct legacy_engine *engine, LLVMValueRef value)
+{
+    struct legacy_global *global =
+        legacy_table_find(&engine->globals, legacy_hash_pointer(value), match_global, value);
+    return global ? global->symbol : NULL;
+}
+
+static bool is_private(LLVMValueRef value)
+{
+    LLVMLinkage linkage = LLVMGetLinkage(value);
+    return linkage == LLVMInternalLinkage || linkage == LLVMPrivateLinkage;
+}
+
+static uint64_t allocated_bytes(struct legacy_engine *engine, LLVMValueRef variable)
+{
+    LLVMTargetDataRef data = LLVMCreateTargetDataLayout(engine->machine);
+    uint64_t bytes = LLVMABISizeOfType(data, LLVMGlobalGetValueType(variable));
+    LLVMDisposeTargetData(data);
+    return bytes;
+}
+
+bool legacy_definition_of(struct legacy_engine *engine, struct legacy_module *module,
+                          LLVMValueRef value, struct legacy_definition *out)
+{
+    LLVMLinkage linkage = LLVMGetLinkage(value);
+    *out = (struct legacy_definition){.module = module, .value = value};
+    if (linkage == LLVMInternalLinkage || linkage == LLVMPrivateLinkage ||
+        linkage == LLVMAvailableExternallyLinkage || linkage == LLVMAppendingLinkage ||
+        LLVMIsDeclaration(value))
+        return false;
+    out->name = legacy_value_name(value);
+    out->strength = LEGACY_STRONG;
+    if (linkage == LLVMCommonLinkage) {
+        out->strength = LEGACY_COMMON;
+        out->common_bytes = allocated_bytes(engine, value);
+    } else if (linkage == LLVMWeakAnyLinkage || linkage == LLVMWeakODRLinkage ||
+               linkage == LLVMLinkOnceAnyLinkage || linkage == LLVMLinkOnceODRLinkage) {
+        out->strength = LEGACY_WEAK;
+    }
+    return true;
+}
+
+static bool wins(const struct legacy_definition *challenger, const struct legacy_definition *holder)
+{
+    return challenger->strength > holder->strength ||
+           (challenger->strength == LEGACY_COMMON && holder->strength == LEGACY_COMMON &&
+            challenger->common_bytes > holder->common_bytes);
+}
+
+bool legacy_definition_find(struct legacy_engine *engine, const char *name,
+                            struct legacy_definition *out)
+{
+    struct legacy_definition candidate,
+        *indexed = legacy_table_find(&engine->definitions, legacy_hash_string(name),
+                                     match_definition, name);
+    bool is_found = indexed != NULL;
+    if (indexed)
+        *out = *indexed;
+    for (size_t i = 0, seen = 0; seen < engine->unindexed_count && i < engine->module_count; i++) {
+        struct legacy_module *module = engine->modules[i];
+        if (module->is_indexed)
+            continue;
+        seen++;
+        LLVMValueRef value = legacy_source_find(module->source, name);
+        if (value && legacy_definition_of(engine, module, value, &candidate) &&
+            (!is_found || wins(&candidate, out))) {
+            *out = candidate;
+            is_found = true;
+        }
+    }
+    return is_found;
+}
+
+static enum legacy_kind kind_of(LLVMValueRef value)
+{
+    int64_t offset;
+    LLVMValueRef target;
+    switch (LLVMGetValueKind(value)) {
+    case LLVMFunctionValueKind:
+        return LEGACY_KIND_FUNCTION;
+    case LLVMGlobalIFuncValueKind:
+        return LEGACY_KIND_IFUNC;
+    case LLVMGlobalAliasValueKind:
+        target = legacy_alias_target(value, &offset);
+        return target && !offset && kind_of(target) == LEGACY_KIND_FUNCTION ? LEGACY_KIND_FUNCTION
+                                                                            : LEGACY_KIND_ALIAS;
+    default:
+        return LEGACY_KIND_DATA;
+    }
+}
+
+bool legacy_symbol_is_code(const struct legacy_symbol *symbol)
+{
+    return symbol->kind == LEGACY_KIND_FUNCTION || symbol->kind == LEGACY_KIND_IFUNC;
+}
+
+void legacy_symbol_define(struct legacy_symbol *symbol, const struct legacy_definition *definition)
+{
+    symbol->origin = LEGACY_ORIGIN_MODULE;
+    symbol->module = definition->module;
+    symbol->value = definition->value;
+    symbol->kind = (uint8_t)(definition->value ? kind_of(definition->value) : LEGACY_KIND_ASM);
+    symbol->is_extern_weak = false;
+    if (definition->value && symbol->kind == LEGACY_KIND_DATA)
+        symbol->is_thread_local = LLVMIsThreadLocal(definition->value);
+}
+
+void legacy_symbol_bind(struct legacy_engine *engine, struct legacy_symbol *symbol)
+{
+    struct legacy_definition definition;
+    if (symbol->origin != LEGACY_ORIGIN_NONE || symbol->is_internal)
+        return;
+    if (legacy_definition_find(engine, symbol->name, &definition)) {
+        legacy_symbol_define(symbol, &definition);
+        return;
+    }
+    if (engine->options.is_process_search_disabled)
+        return;
+    symbol->addr = jd_process_symbol(symbol->name);
+    if (symbol->addr)
+        symbol->origin = LEGACY_ORIGIN_PROCESS;
+}
+
+static struct legacy_symbol *new_symbol(const char *name)
+{
+    struct legacy_symbol *symbol = calloc(1, sizeof *symbol);
+    if (!symbol)
+        return NULL;
+    symbol->stub_index = LEGACY_NO_STUB;
+    symbol->name = strdup(name);
+    if (symbol->name)
+        return symbol;
+    free(symbol);
+    return NULL;
+}
+
+static void free_symbol(struct legacy_symbol *symbol)
+{
+    if (symbol)
+        free((void *)(uintptr_t)symbol->name);
+    free(symbol);
+}
+
+struct legacy_symbol *legacy_symbol_existing(struct legacy_engine *engine, const char *name)
+{
+    return legacy_table_find(&engine->names, legacy_hash_string(name), match_symbol, name);
+}
+
+struct legacy_symbol *legacy_symbol_named(struct legacy_engine *engine, const char *name)
+{
+    struct legacy_symbol *symbol = legacy_symbol_existing(engine, name);
+    if (symbol) {
+        legacy_symbol_bind(engine, symbol);
+        return symbol;
+    }
+    symbol = new_symbol(name);
+    if (!symbol || !legacy_table_insert(&engine->names, legacy_hash_string(name), symbol)) {
+        free_symbol(symbol);
+        return NULL;
+    }
+    legacy_symbol_bind(engine, symbol);
+    return symbol;
+}
+
+static bool remember(struct legacy_engine *engine, LLVMValueRef value, struct legacy_symbol *symbol)
+{
+    struct legacy_global *global = malloc(sizeof *global);
+    if (!global)
+        return false;
+    *global = (struct legacy_global){value, symbol};
+    if (legacy_table_insert(&engine->globals, legacy_hash_pointer(value), global))
+        return true;
+    free(global);
+    return false;
+}
+
+/* What a reference tells about a symbol that nothing defines. */
+static void learn(struct legacy_symbol *symbol, LLVMValueRef value, bool is_new)
+{
+    bool is_weak = LLVMGetLinkage(value) == LLVMExternalWeakLinkage;
+    if (symbol->kind == LEGACY_KIND_UNKNOWN)
+        symbol->kind = (uint8_t)kind_of(value);
+    if (symbol->kind == LEGACY_KIND_DATA && LLVMIsThreadLocal(value))
+        symbol->is_thread_local = true;
+    symbol->is_extern_weak = is_new ? is_weak : symbol->is_extern_weak && is_weak;
+}
+
+static struct legacy_symbol *internal_symbol(struct legacy_engine *engine,
+                                             struct legacy_module *module, LLVMValueRef value)
+{
+    LLVMValueRef owner = legacy_source_label_owner(module->source, value);
+    struct legacy_definition definition = {.module = module, .value = value};
+    struct legacy_symbol *symbol = new_symbol(legacy_value_name(value));
+    if (!symbol)
+        return NULL;
+    symbol->is_internal = true;
+    legacy_symbol_define(symbol, &definition);
+    if (owner) {
+        symbol->kind = LEGACY_KIND_LABEL;
+        symbol->label_owner = legacy_symbol_of(engine, module, owner);
+    }
+    if ((owner && !symbol->label_owner) || !remember(engine, value, symbol)) {
+        free_symbol(symbol);
+        return NULL;
+    }
+    return symbol;
+}
+
+struct legacy_symbol *legacy_symbol_of(struct legacy_engine *engine, struct legacy_module *module,
+                                       LLVMValueRef value)
+{
+    struct legacy_symbol *symbol = known_global(engine, value);
+    if (symbol) {
+        legacy_symbol_bind(engine, symbol);
+        return symbol;
+    }
+    if (is_private(value) || legacy_source_label_owner(module->source, value))
+        return internal_symbol(engine, module, value);
+    bool is_new = !legacy_symbol_existing(engine, legacy_value_name(value));
+    symbol = legacy_symbol_named(engine, legacy_value_name(value));
+    if (!symbol || !remember(engine, value, symbol))
+        return NULL;
+    if (symbol->origin != LEGACY_ORIGIN_MODULE)
+        learn(symbol, value, is_new);
+    return symbol;
+}
+
+int legacy_symbol_unresolved(const struct legacy_symbol *symbol, struct jd_error *err)
+{
+    return jd_fail(err, JD_E_UNRESOLVED, symbol->name, "unresolved symbol");
+}
+
+/* Symbols that exist once per program rather than once per process. */
+static const char *program_ir(struct legacy_engine *engine, const char *name)
+{
+    return engine->options.is_process_search_disabled ? NULL : jd_process_symbol_ir(name);
+}
+
+static int add_answer(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                      const struct jd_ir *ir, struct jd_error *err)
+{
+    int result = legacy_module_add(engine, ir, NULL, err);
+    if (result)
+        return result;
+    legacy_symbol_bind(engine, symbol);
+    if (symbol->origin == LEGACY_ORIGIN_NONE)
+        return jd_fail(err, JD_E_UNRESOLVED, symbol->name,
+                       "the creator's module '%s' does not define it", ir->name);
+    return JD_OK;
+}
+
+int legacy_symbol_create(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                         enum jd_symbol_kind kind, struct jd_error *err)
+{
+    struct jd_creation answer = {0};
+    const char *text = program_ir(engine, symbol->name);
+    int result;
+    if (text)
+        return add_answer(engine, symbol, &(struct jd_ir){text, strlen(text), "(program start-up)"},
+                          err);
+    if (!engine->creator || symbol->was_created_asked)
+        return JD_OK;
+    symbol->was_created_asked = true;
+    engine->creator_calls++;
+    pthread_mutex_unlock(&engine->lock);
+    result =
+        engine->creator(engine->creator_context, &engine->base, symbol->name, kind, &answer, err);
+    pthread_mutex_lock(&engine->lock);
+    if (result) {
+        symbol->was_created_asked = false; /* it may do better next time */
+        return result;
+    }
+    if (symbol->origin != LEGACY_ORIGIN_NONE)
+        return JD_OK; /* defined meanwhile, perhaps by the creator itself */
+    if (!answer.addr && answer.ir.bytes)
+        return add_answer(engine, symbol, &answer.ir, err);
+    if (answer.addr) {
+        symbol->addr = answer.addr;
+        symbol->origin = LEGACY_ORIGIN_CREATED;
+    }
+    return JD_OK;
+}
+
+void legacy_symbols_fini(struct legacy_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->names.capacity; i++)
+        free_symbol(engine->names.slots[i].item);
+    for (uint32_t i = 0; i < engine->globals.capacity; i++) {
+        struct legacy_global *global = engine->globals.slots[i].item;
+        if (global && global->symbol->is_internal)
+            free_symbol(global->symbol);
+        free(global);
+    }
+    for (uint32_t i = 0; i < engine->definitions.capacity; i++) {
+        struct legacy_definition *definition = engine->definitions.slots[i].item;
+        if (definition && definition->owns_name)
+            free((void *)(uintptr_t)definition->name);
+        free(definition);
+    }
+    legacy_table_fini(&engine->names);
+    legacy_table_fini(&engine->globals);
+    legacy_table_fini(&engine->definitions);
+}
