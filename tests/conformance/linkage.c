@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Cases 52 to 57: linkage across modules, as a static linker does it (LLVM LangRef, "Linkage
+ * Types"; System V gABI, "Symbol Table"), in every order in which modules can come.
+ */
+#include "cases.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* --- 52 --- */
+
+enum { WEAK_COUNT = 12, STRONG_VALUE = 1000 };
+
+static void add_weak(struct trial *t, int number)
+{
+    struct text ir = {0};
+    text_add(&ir,
+             "define weak i64 @merged() {\n"
+             "  ret i64 %d\n"
+             "}\n"
+             "@merged_data = weak global i64 %d\n"
+             "define linkonce_odr i64 @shared() {\n"
+             "  ret i64 77\n"
+             "}\n"
+             "define i64 @caller%d() {\n"
+             "  %%a = call i64 @merged()\n"
+             "  %%b = load i64, ptr @merged_data, align 8\n"
+             "  %%c = call i64 @shared()\n"
+             "  %%d = add i64 %%a, %%b\n"
+             "  %%e = add i64 %%c, %%d\n"
+             "  ret i64 %%e\n"
+             "}\n"
+             "define ptr @address%d() {\n"
+             "  ret ptr @merged\n"
+             "}\n"
+             "define ptr @shared_address%d() {\n"
+             "  ret ptr @shared\n"
+             "}\n",
+             number, number, number, number, number);
+    trial_add(t, "weak", ir.chars);
+    text_free(&ir);
+}
+
+static uintptr_t numbered_address(struct trial *t, const char *prefix, int number)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s%d", prefix, number);
+    return CALLEE(t, name, uintptr_t, void)();
+}
+
+static void check_merged(struct trial *t, int64_t value)
+{
+    for (int i = 0; i < WEAK_COUNT; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "caller%d", i);
+        CHECK_EQ(CALLEE(t, name, int64_t, void)(), 2 * value + 77);
+        CHECK_EQ(numbered_address(t, "address", i), trial_lookup(t, "merged"));
+        CHECK_EQ(numbered_address(t, "shared_address", i),
+                 numbered_address(t, "shared_address", 0));
+    }
+    CHECK_EQ(CALLEE(t, "merged", int64_t, void)(), value);
+    CHECK_EQ(*(const int64_t *)trial_lookup(t, "merged_data"), value);
+}
+
+void case_weak_linkonce_merge(struct trial *t)
+{
+    static const char strong_ir[] = "define i64 @merged() {\n"
+                                    "  ret i64 1000\n"
+                                    "}\n"
+                                    "@merged_data = global i64 1000\n";
+    /* The strong definition comes first, in the middle, last, and not at all. */
+    static const int places[] = {0, WEAK_COUNT / 2, WEAK_COUNT, -1};
+    for (size_t k = 0; k < sizeof places / sizeof places[0]; k++) {
+        trial_create(t, NULL);
+        for (int i = 0; i <= WEAK_COUNT; i++) {
+            if (i == places[k])
+                trial_add(t, "strong", strong_ir);
+            if (i < WEAK_COUNT)
+                add_weak(t, i);
+        }
+        check_merged(t, places[k] < 0 ? 0 : STRONG_VALUE); /* the first weak one returns 0 */
+        trial_destroy(t);
+    }
+}
+
+/* --- 53 --- */
+
+static const char small_ir[] = "@c = common global i32 0, align 4\n"
+                               "define ptr @small_address() {\n"
+                               "  ret ptr @c\n"
+                               "}\n"
+                               "define i32 @small_load() {\n"
+                               "  %r = load i32, ptr @c, align 4\n"
+                               "  ret i32 %r\n"
+                               "}\n";
+static const char large_ir[] = "@c = common global [4 x i32] zeroinitializer, align 4\n"
+                               "@neighbour = common global [4 x i32] zeroinitializer, align 4\n"
+                               "define ptr @large_address() {\n"
+                               "  ret ptr @c\n"
+                               "}\n"
+                               "define void @large_store(i64 %i, i32 %x) {\n"
+                               "  %p = getelementptr [4 x i32], ptr @c, i64 0, i64 %i\n"
+                               "  store i32 %x, ptr %p, align 4\n"
+                               "  ret void\n"
+                               "}\n"
+                               "define i32 @neighbour_sum() {\n"
+                               "  %v = load <4 x i32>, ptr @neighbour, align 4\n"
+                               "  %r = call i32 @llvm.vector.reduce.add.v4i32(<4 x i32> %v)\n"
+                               "  ret i32 %r\n"
+                               "}\n"
+                               "declare i32 @llvm.vector.reduce.add.v4i32(<4 x i32>)\n";
+static const char strong_common_ir[] = "@c = global [4 x i32] [i32 5, i32 6, i32 7, i32 8]\n";
+
+static void check_common(struct trial *t, const char *const *modules, int first_value)
+{
+    trial_create(t, NULL);
+    for (; *modules; modules++)
+        trial_add(t, "common", *modules);
+    CHECK_EQ(CALLEE(t, "small_load", int, void)(), first_value);
+    uintptr_t addr = CALLEE(t, "large_address", uintptr_t, void)();
+    CHECK_EQ(CALLEE(t, "small_address", uintptr_t, void)(), addr);
+    CHECK_EQ(trial_lookup(t, "c"), addr);
+    CHECK_EQ(((const int32_t *)addr)[3], first_value ? 8 : 0);
+    CHECK_EQ(CALLEE(t, "neighbour_sum", int, void)(), 0);
+    for (int64_t i = 0; i < 4; i++)
+        CALLEE(t, "large_store", void, int64_t, int)(i, 100 + (int)i);
+    CHECK_EQ(CALLEE(t, "small_load", int, void)(), 100);
+    CHECK_EQ(((const int32_t *)addr)[3], 103);
+    CHECK_EQ(CALLEE(t, "neighbour_sum", int, void)(), 0);
+    trial_destroy(t);
+}
+
+void case_common_merge_largest(struct trial *t)
+{
+    check_common(t, (const char *const[]){small_ir, large_ir, NULL}, 0);
+    check_common(t, (const char *const[]){large_ir, small_ir, NULL}, 0);
+    check_common(t, (const char *const[]){small_ir, large_ir, strong_common_ir, NULL}, 5);
+    check_common(t, (const char *const[]){strong_common_ir, large_ir, small_ir, NULL}, 5);
+    check_common(t, (const char *const[]){small_ir, strong_common_ir, large_ir, NULL}, 5);
+}
+
+/* --- 54 --- */
+
+void case_duplicate_strong_error(struct trial *t)
+{
+    trial_create(t, NULL);
+    trial_add(t, "first", "define i64 @f() {\n  ret i64 1\n}\n");
+    struct jd_counters before = trial_counters(t);
+    CHECK_CODE(trial_try_add(t, "second",
+                             "define i64 @f() {\n  ret i64 2\n}\n"
+                             "define i64 @newcomer() {\n  ret i64 3\n}\n"),
+               JD_E_DUPLICATE);
+    CHECK(strstr(t->err.where, "f") || strstr(t->err.text, "f"));
+    CHECK_EQ(trial_counters(t).modules_added, before.modules_added);
+    CHECK_EQ(trial_counters(t).functions_defined, before.functions_defined);
+    CHECK_EQ(CALLEE(t, "f", int64_t, void)(), 1);
+    uintptr_t addr;
+    CHECK_CODE(trial_try_lookup(t, "newcomer", &addr), JD_E_NOT_FOUND);
+    CHECK_EQ(addr, 0);
+    trial_add(t, "third", "define i64 @newcomer() {\n  ret i64 4\n}\n");
+    CHECK_EQ(CALLEE(t, "newcomer", int64_t, void)(), 4);
+    CHECK_CODE(trial_try_add(t, "data", "@f = global i64 5\n"), JD_E_DUPLICATE);
+    CHECK_EQ(CALLEE(t, "f", int64_t, void)(), 1);
+}
+
+/* --- 55 --- */
+
+static void write_private(struct text *ir, char module, int value)
+{
+    text_add(ir,
+             "@hidden_data = internal global i64 %d\n"
+             "define internal i64 @foo() {\n"
+             "  %%r = load i64, ptr @hidden_data, align 8\n"
+             "  ret i64 %%r\n"
+             "}\n"
+             "define internal i32 @getpid() {\n"
+             "  ret i32 -%d\n"
+             "}\n"
+             "define i64 @user_%c() {\n"
+             "  %%a = call i64 @foo()\n"
+             "  ret i64 %%a\n"
+             "}\n"
+             "define i32 @pid_%c() {\n"
+             "  %%a = call i32 @getpid()\n"
+             "  ret i32 %%a\n"
+             "}\n"
+             "define private i64 @bar() {\n"
+             "  ret i64 %d\n"
+             "}\n"
+             "define i64 @bar_user_%c() {\n"
+             "  %%a = call i64 @bar()\n"
+             "  ret i64 %%a\n"
+             "}\n",
+             value, value, module, module, 10 * value, module);
+}
+
+static int64_t host_foo(void)
+{
+    return 555;
+}
+
+void case_internal_symbols_are_private(struct trial *t)
+{
+    static const char outsider_ir[] = "declare i32 @getpid()\n"
+                                      "define i32 @pid_outside() {\n"
+                                      "  %r = call i32 @getpid()\n"
+                                      "  ret i32 %r\n"
+                                      "}\n";
+    static const char declarer_ir[] = "declare i64 @foo()\n"
+                                      "define i64 @foo_outside() {\n"
+                                      "  %r = call i64 @foo()\n"
+                                      "  ret i64 %r\n"
+                                      "}\n";
+    struct text a = {0}, b = {0};
+    uintptr_t addr = 0;
+    write_private(&a, 'a', 1);
+    write_private(&b, 'b', 2);
+    trial_create(t, NULL);
+    trial_add(t, "a", a.chars);
+    trial_add(t, "outsider", outsider_ir);
+    trial_add(t, "b", b.chars);
+    text_free(&a);
+    text_free(&b);
+    CHECK_EQ(CALLEE(t, "user_a", int64_t, void)(), 1);
+    CHECK_EQ(CALLEE(t, "user_b", int64_t, void)(), 2);
+    CHECK_EQ(CALLEE(t, "pid_a", int, void)(), -1);
+    CHECK_EQ(CALLEE(t, "pid_b", int, void)(), -2);
+    CHECK_EQ(CALLEE(t, "bar_user_a", int64_t, void)(), 10);
+    CHECK_EQ(CALLEE(t, "bar_user_b", int64_t, void)(), 20);
+    CHECK_EQ(CALLEE(t, "pid_outside", int, void)(), getpid());
+    CHECK_CODE(trial_try_lookup(t, "foo", &addr), JD_E_NOT_FOUND);
+    CHECK_CODE(trial_try_lookup(t, "hidden_data", &addr), JD_E_NOT_FOUND);
+
+    /* B's own @foo is another one: the host may define it. */
+    trial_define(t, "foo", JD_SYMBOL_FUNCTION, (uintptr_t)&host_foo);
+    trial_add(t, "declarer", declarer_ir);
+    CHECK_EQ(CALLEE(t, "foo_outside", int64_t, void)(), 555);
+    CHECK_EQ(CALLEE(t, "user_a", int64_t, void)(), 1);
+}
+
+/* --- 56 --- */
+
+static unsigned resolver_count;
+
+static void note_resolver(void)
+{
+    resolver_count++;
+}
+
+static const char alias_ir[] =
+    "declare void @note_resolver()\n"
+    "@data = global [2 x i64] [i64 1, i64 2]\n"
+    "@second = alias i64, getelementptr ([2 x i64], ptr @data, i64 0, i64 1)\n"
+    "@alias_of_f = alias i64 (i64), ptr @f\n"
+    "@chosen = ifunc i64 (i64), ptr @choose\n"
+    "define i64 @f(i64 %x) {\n"
+    "  %r = add i64 %x, 100\n"
+    "  ret i64 %r\n"
+    "}\n"
+    "define internal ptr @choose() {\n"
+    "  call void @note_resolver()\n"
+    "  ret ptr @implementation\n"
+    "}\n"
+    "define internal i64 @implementation(i64 %x) {\n"
+    "  %r = mul i64 %x, 6\n"
+    "  ret i64 %r\n"
+    "}\n"
+    "define i64 @inside(i64 %x) {\n"
+    "  %a = call i64 @alias_of_f(i64 %x)\n"
+    "  %b = call i64 @chosen(i64 %x)\n"
+    "  %r = add i64 %a, %b\n"
+    "  ret i64 %r\n"
+    "}\n";
+
+static const char alias_user_ir[] = "@second = external global i64\n"
+                                    "declare i64 @alias_of_f(i64)\n"
+                                    "declare i64 @chosen(i64)\n"
+                                    "define i64 @outside(i64 %x) {\n"
+                                    "  %a = call i64 @alias_of_f(i64 %x)\n"
+                                    "  %b = call i64 @chosen(i64 %x)\n"
+                                    "  %c = load i64, ptr @second, align 8\n"
+                                    "  %d = add i64 %a, %b\n"
+                                    "  %r = add i64 %c, %d\n"
+                                    "  ret i64 %r\n"
+                                    "}\n"
+                                    "define ptr @address_of_alias() {\n"
+                                    "  ret ptr @alias_of_f\n"
+                                    "}\n"
+                                    "define ptr @address_of_chosen() {\n"
+                                    "  ret ptr @chosen\n"
+                                    "}\n";
+
+static void check_aliases(struct trial *t, const char *const modules[2])
+{
+    resolver_count = 0;
+    trial_create(t, NULL);
+    trial_define(t, "note_resolver", JD_SYMBOL_FUNCTION, (uintptr_t)&note_resolver);
+    trial_add(t, "first", modules[0]);
+    trial_add(t, "second", modules[1]);
+    CHECK_EQ(CALLEE(t, "outside", int64_t, int64_t)(10), 110 + 60 + 2);
+    CHECK_EQ(CALLEE(t, "inside", int64_t, int64_t)(20), 120 + 120);
+    CHECK_EQ(CALLEE(t, "chosen", int64_t, int64_t)(7), 42);
+    CHECK_EQ(CALLEE(t, "alias_of_f", int64_t, int64_t)(7), 107);
+    CHECK_EQ(CALLEE(t, "address_of_alias", uintptr_t, void)(), trial_lookup(t, "alias_of_f"));
+    CHECK_EQ(CALLEE(t, "address_of_chosen", uintptr_t, void)(), trial_lookup(t, "chosen"));
+    CHECK_EQ(trial_lookup(t, "second"), trial_lookup(t, "data") + 8);
+    CHECK_EQ(resolver_count, 1);
+    trial_destroy(t);
+}
+
+void case_alias_and_ifunc(struct trial *t)
+{
+    check_aliases(t, (const char *const[2]){alias_ir, alias_user_ir});
+    check_aliases(t, (const char *const[2]){alias_user_ir, alias_ir});
+}
+
+/* --- 57 --- */
+
+static int64_t host_external(void)
+{
+    return 2;
+}
+
+void case_available_externally_not_emitted(struct trial *t)
+{
+    static const char ir[] = "@table = available_externally global i64 1\n"
+                             "define available_externally i64 @external() {\n"
+                             "  ret i64 1\n"
+                             "}\n"
+                             "define i64 @call() {\n"
+                             "  %r = call i64 @external()\n"
+                             "  ret i64 %r\n"
+                             "}\n"
+                             "define i64 @load() {\n"
+                             "  %r = load i64, ptr @table, align 8\n"
+                             "  ret i64 %r\n"
+                             "}\n"
+                             "define ptr @address() {\n"
+                             "  ret ptr @external\n"
+                             "}\n";
+    static const int64_t host_table = 20;
+    trial_create(t, NULL);
+    trial_define(t, "external", JD_SYMBOL_FUNCTION, (uintptr_t)&host_external);
+    trial_define(t, "table", JD_SYMBOL_VARIABLE, (uintptr_t)&host_table);
+    trial_add(t, "available", ir);
+    CHECK_EQ(CALLEE(t, "call", int64_t, void)(), 2);
+    CHECK_EQ(CALLEE(t, "load", int64_t, void)(), 20);
+    CHECK_EQ(((int64_t(*)(void))CALLEE(t, "address", uintptr_t, void)())(), 2);
+    trial_destroy(t);
+
+    trial_create(t, NULL); /* a definition in a module serves as well */
+    trial_add(t, "available", ir);
+    trial_add(t, "definition",
+              "@table = global i64 30\n"
+              "define i64 @external() {\n"
+              "  ret i64 3\n"
+              "}\n");
+    CHECK_EQ(CALLEE(t, "call", int64_t, void)(), 3);
+    CHECK_EQ(CALLEE(t, "load", int64_t, void)(), 30);
+    CHECK_EQ(CALLEE(t, "address", uintptr_t, void)(), trial_lookup(t, "external"));
+}
