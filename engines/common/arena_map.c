@@ -2,7 +2,7 @@
  *
  * The arena's dealings with the system: reservation, memfd, mappings, protections, fork.
  * Knows nothing of blocks. No mapping made here is writable and executable.
- * Sources: memfd_create(2), mmap(2), fallocate(2), pthread_atfork(3).
+ * Sources: memfd_create(2), mmap(2), fallocate(2), sendfile(2), pthread_atfork(3).
  */
 #include "arena_internal.h"
 
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 #ifndef MFD_NOEXEC_SEAL
@@ -134,27 +135,37 @@ static bool next_touched_run(const struct jd_arena *arena, size_t *begin, size_t
     return true;
 }
 
+/* 0 or an errno. */
+static int copy_run(int to, int from, size_t begin, size_t end)
+{
+    off_t at = (off_t)begin;
+    if (lseek(to, at, SEEK_SET) < 0)
+        return errno;
+    while (at < (off_t)end) {
+        ssize_t n = sendfile(to, from, &at, end - (size_t)at);
+        if (n < 0 && errno != EINTR)
+            return errno;
+        if (!n)
+            return EIO;
+    }
+    return 0;
+}
+
 /* A memfd with the same contents, for the child. Made before the fork, while the lock keeps the
- * parent's other threads from reusing a block under the copy. */
+ * parent's other threads from reusing a block under the copy. A block that one of them is writing
+ * is copied half-written, as fork itself would: it is reserved by a thread that the child has not.
+ */
 static int copy_memfd(const struct jd_arena *arena)
 {
-    int fd = new_memfd(arena->limit);
+    int error = 0, fd = new_memfd(arena->limit);
     if (fd < 0)
         return -1 - errno;
-    for (size_t begin = 0, end; next_touched_run(arena, &begin, &end); begin = end) {
-        while (begin < end) {
-            ssize_t n = pwrite(fd, arena->alias + begin, end - begin, (off_t)begin);
-            if (n < 0 && errno == EINTR)
-                continue;
-            if (n <= 0) {
-                int error = n ? errno : ENOSPC;
-                close(fd);
-                return -1 - error;
-            }
-            begin += (size_t)n;
-        }
-    }
-    return fd;
+    for (size_t begin = 0, end; !error && next_touched_run(arena, &begin, &end); begin = end)
+        error = copy_run(fd, arena->memfd, begin, end);
+    if (!error)
+        return fd;
+    close(fd);
+    return -1 - error;
 }
 
 static void before_fork(void)
