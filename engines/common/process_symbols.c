@@ -9,8 +9,12 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "host_tls.h"
+
 uintptr_t jd_process_symbol(const char *name)
 {
+    if (!strcmp(name, "__emutls_get_address"))
+        return (uintptr_t)jd_host_tls_get_address;
     return (uintptr_t)dlsym(RTLD_DEFAULT, name);
 }
 

@@ -70,11 +70,6 @@ static enum legacy_want decide(void *context, LLVMValueRef value)
         unit->result = jd_fail(unit->err, JD_E_NO_MEMORY, unit->name, "no memory for symbols");
         return LEGACY_WANT_FAR;
     }
-    if (symbol->is_thread_local && symbol->origin != LEGACY_ORIGIN_MODULE) {
-        unit->result = jd_fail(unit->err, JD_E_UNSUPPORTED, symbol->name,
-                               "thread-local variable of the process or of no module");
-        return LEGACY_WANT_FAR;
-    }
     if (symbol->origin != LEGACY_ORIGIN_MODULE)
         return LEGACY_WANT_FAR;
     if (symbol->kind == LEGACY_KIND_DATA && symbol->value == value &&

@@ -85,8 +85,10 @@ struct legacy_symbol {
     uint32_t stub_index;
     uint8_t origin, kind, state;
     bool is_internal : 1;
-    bool is_extern_weak : 1; /* only weak references so far */
-    bool is_thread_local : 1;
+    bool is_extern_weak : 1;  /* only weak references so far */
+    bool is_thread_local : 1; /* its address is that of its control object */
+    bool is_runtime : 1; /* called by generated code itself: the process search is never off for it
+                          */
     bool was_created_asked : 1; /* the creator has answered */
     bool has_labels : 1;        /* addresses of its blocks are in use: its code stays */
 };

@@ -130,6 +130,18 @@ static uintptr_t defined_addr(const struct link *link, uint32_t index)
            link->elf.symbols[index].st_value;
 }
 
+/* A name that no IR mentions: a library call of the code generator, or of inline assembly. */
+static struct legacy_symbol *runtime_symbol(struct legacy_engine *engine, const char *name)
+{
+    struct legacy_symbol *symbol = legacy_symbol_named(engine, name);
+    if (symbol && symbol->origin == LEGACY_ORIGIN_NONE && symbol->kind == LEGACY_KIND_UNKNOWN) {
+        symbol->kind = LEGACY_KIND_FUNCTION;
+        symbol->is_runtime = true;
+        legacy_symbol_bind(engine, symbol);
+    }
+    return symbol;
+}
+
 /* The engine's symbol behind an ELF symbol: a global of the module by its name, or an external one
  * that code generation brought in (memcpy and the like). */
 static int find_symbol(struct link *link, uint32_t index, struct jd_error *err)
@@ -143,7 +155,7 @@ static int find_symbol(struct link *link, uint32_t index, struct jd_error *err)
     else if (is_defined(link, index) && !link->module->has_asm)
         return JD_OK; /* made by code generation, for this object only */
     else
-        link->symbols[index] = legacy_symbol_named(link->engine, name);
+        link->symbols[index] = runtime_symbol(link->engine, name);
     if (!link->symbols[index])
         return jd_fail(err, JD_E_NO_MEMORY, name, "no memory for symbols");
     return JD_OK;
@@ -194,6 +206,8 @@ static bool needs_work(const struct legacy_symbol *symbol)
 {
     if (symbol->origin == LEGACY_ORIGIN_NONE)
         return symbol->kind == LEGACY_KIND_DATA || symbol->is_extern_weak;
+    if (symbol->is_thread_local && symbol->origin == LEGACY_ORIGIN_PROCESS)
+        return true;
     if (symbol->origin != LEGACY_ORIGIN_MODULE)
         return false;
     return symbol->kind == LEGACY_KIND_ALIAS || (!symbol->addr && !legacy_symbol_is_code(symbol));
@@ -207,8 +221,6 @@ static int resolve_foreign(struct link *link, struct jd_error *err)
         if (!symbol || is_defined(link, i))
             continue;
         legacy_symbol_bind(link->engine, symbol);
-        if (symbol->origin == LEGACY_ORIGIN_NONE && symbol->kind == LEGACY_KIND_UNKNOWN)
-            symbol->kind = LEGACY_KIND_FUNCTION; /* the code generator's own library calls */
         if (!needs_work(symbol))
             continue;
         int result = keep_bytes(link, err);

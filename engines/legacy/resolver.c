@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reloc.h"
+#include "host_tls.h"
 
 int legacy_symbol_wait(struct legacy_engine *engine, struct legacy_symbol *symbol,
                        struct jd_error *err)
@@ -124,9 +124,29 @@ static int unresolved_address(struct legacy_engine *engine, struct legacy_symbol
     return symbol->is_extern_weak ? JD_OK : legacy_symbol_unresolved(symbol, err);
 }
 
+/* A thread-local variable of the process: what stands for it is a control object. */
+static int make_host_control(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                             struct jd_error *err)
+{
+    struct jd_host_tls_control control;
+    struct jd_arena_block block;
+    int result = jd_host_tls_find(symbol->name, &control, err);
+    if (!result)
+        result = jd_arena_reserve(engine->arena, JD_ARENA_DATA, sizeof control, sizeof(uintptr_t),
+                                  &block, err);
+    if (result)
+        return result;
+    memcpy(block.write, &control, sizeof control);
+    jd_arena_commit(engine->arena, &block);
+    symbol->addr = block.addr;
+    symbol->origin = LEGACY_ORIGIN_CREATED;
+    return JD_OK;
+}
+
 int legacy_symbol_address(struct legacy_engine *engine, struct legacy_symbol *symbol,
                           uintptr_t *out_addr, struct jd_error *err)
 {
+    int result = JD_OK;
     *out_addr = 0;
     symbol = follow(engine, symbol);
     if (!symbol)
@@ -137,8 +157,10 @@ int legacy_symbol_address(struct legacy_engine *engine, struct legacy_symbol *sy
     if (symbol->origin == LEGACY_ORIGIN_MODULE)
         return legacy_symbol_is_code(symbol) ? legacy_symbol_stub(engine, symbol, out_addr, err)
                                              : module_data_address(engine, symbol, out_addr, err);
+    if (symbol->is_thread_local && symbol->origin == LEGACY_ORIGIN_PROCESS)
+        result = make_host_control(engine, symbol, err);
     *out_addr = symbol->addr;
-    return JD_OK;
+    return result;
 }
 
 /* The resolver of an ifunc is the program's code: it runs without the lock. */

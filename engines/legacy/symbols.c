@@ -158,7 +158,7 @@ void legacy_symbol_bind(struct legacy_engine *engine, struct legacy_symbol *symb
         legacy_symbol_define(symbol, &definition);
         return;
     }
-    if (engine->options.is_process_search_disabled)
+    if (engine->options.is_process_search_disabled && !symbol->is_runtime)
         return;
     symbol->addr = jd_process_symbol(symbol->name);
     if (symbol->addr)
