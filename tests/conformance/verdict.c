@@ -11,6 +11,10 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#ifndef CONFORMANCE_LLVM_VERSION
+#error "CONFORMANCE_LLVM_VERSION is the version that the engines were built with"
+#endif
+
 struct verdict_book {
     json_t *exceptions; /* engine -> case -> {outcome, reason} */
     json_t *cases;      /* array of rows, in the order of the first cell of each */
@@ -129,8 +133,9 @@ int verdict_write(const struct verdict_book *book, const char *path, struct jd_e
 {
     struct utsname machine;
     uname(&machine);
-    json_t *root = json_pack("{s:s, s:s, s:o, s:O}", "schema", "jitduel-conformance/1", "machine",
-                             machine.machine, "engines", engine_list(), "cases", book->cases);
+    json_t *root = json_pack("{s:s, s:s, s:s, s:o, s:O}", "schema", "jitduel-conformance/1", "llvm",
+                             CONFORMANCE_LLVM_VERSION, "machine", machine.machine, "engines",
+                             engine_list(), "cases", book->cases);
     if (!root)
         return jd_fail(err, JD_E_NO_MEMORY, path, "no memory for the matrix");
     int status = json_dump_file(root, path, JSON_INDENT(2) | JSON_REAL_PRECISION(4));
