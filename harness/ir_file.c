@@ -90,8 +90,10 @@ int jd_ir_file_open(const char *path, struct jd_ir *out, struct jd_error *err)
     int is_stdin = !strcmp(path, "-");
     *out = (struct jd_ir){.name = is_stdin ? "<stdin>" : path};
     int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
+        *out = (struct jd_ir){0};
         return jd_fail(err, JD_E_IO, path, "cannot be opened: %s", strerror(errno));
+    }
     int code = is_stdin ? read_stream(fd, out, err) : fill(fd, out, err);
     if (!is_stdin)
         close(fd);

@@ -108,23 +108,22 @@ static json_t *counters_json(const struct jd_counters *counters)
     return object;
 }
 
-/* What the system does not tell is null, never 0. */
-static json_t *known(uint64_t value)
+static json_t *reading(uint64_t value)
 {
-    return value == JD_MEMORY_UNKNOWN ? json_null() : integer(value);
+    return value == JD_MEMORY_UNKNOWN ? json_string("unavailable") : integer(value);
 }
 
 static json_t *memory_json(const struct jd_counters *counters)
 {
     struct jd_memory memory;
     jd_memory_read(JD_MEMORY_FULL, &memory);
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "engine_committed_bytes",
-                     integer(counters->committed_bytes), "engine_reserved_bytes",
-                     integer(counters->reserved_bytes), "rss_anon_bytes",
-                     known(memory.rss_anon_bytes), "private_dirty_bytes",
-                     known(memory.private_dirty_bytes), "vm_hwm_bytes", known(memory.vm_hwm_bytes),
-                     "heap_in_use_bytes", known(memory.heap_in_use_bytes), "minor_faults",
-                     known(memory.minor_faults), "major_faults", known(memory.major_faults));
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "engine_committed_bytes",
+        integer(counters->committed_bytes), "engine_reserved_bytes",
+        integer(counters->reserved_bytes), "rss_anon_bytes", reading(memory.rss_anon_bytes),
+        "private_dirty_bytes", reading(memory.private_dirty_bytes), "vm_hwm_bytes",
+        reading(memory.vm_hwm_bytes), "heap_in_use_bytes", reading(memory.heap_in_use_bytes),
+        "minor_faults", reading(memory.minor_faults), "major_faults", reading(memory.major_faults));
 }
 
 static json_t *files_json(const struct jd_run_facts *facts)

@@ -122,7 +122,7 @@ static void on_end(void *context, enum jd_phase phase)
         return;
     }
     int at = find(n, self, phase);
-    if (at != (int)n->depth - 1)
+    if (at < 0 || at != (int)n->depth - 1)
         add(&self->mismatch_count, 1);
     if (at < 0)
         return;

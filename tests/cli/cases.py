@@ -1,0 +1,459 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command-line cases: data for run_cli.py.
+
+A case: name "subject.fact"; on "engine" (once per engine of the build), "fake" (the test engine,
+which ends and fails on demand) or "tool" (no engine matters); args; and what must come out: code or
+signal, out and err as patterns that cover the whole stream (absent: nothing is printed). Optional:
+stdin, files (made before), env, shell (instead of args), as_nobody, before and check (functions of
+the context). Expected values come from C, POSIX and docs, never from an engine.
+"""
+
+import os
+import re
+import signal
+import threading
+
+from run_cli import expect
+
+CASES = []
+
+
+def case(name, on, args, **members):
+    CASES.append(dict(members, name=name, on=on, args=args))
+
+
+def run(name, file, *options, words=(), **members):
+    """`jitduel run` of one of the programs under ir/, on every engine."""
+    arguments = ["--"] + list(words) if words else []
+    case("run." + name, "engine",
+         ["run", "-e", "{engine}", *options, "{ir}/" + file, *arguments], **members)
+
+
+def fake(name, script, *options, words=(), **members):
+    """`jitduel run` of a script for the test engine."""
+    arguments = ["--"] + list(words) if words else []
+    files = dict(members.pop("files", {}), **{"p.ll": "fake\n" + script})
+    case("run." + name, "fake", ["run", "-e", "fake", *options, "p.ll", *arguments],
+         files=files, **members)
+
+
+def one_line(text):
+    """The pattern of one error line: `jitduel: WHERE: TEXT`."""
+    return "jitduel: " + text + r"\n"
+
+
+def stats(**wanted):
+    """A check of members of the --stats file, which must fit its schema too."""
+    def check(context):
+        value = context.stats()
+        for name, member in wanted.items():
+            expect(value[name] == member, f"{name} is {value[name]!r}, wanted {member!r}")
+    return check
+
+
+def sums_add_up(context):
+    value = context.stats()
+    spans = value["spans_ns"]
+    expect(0 < value["time_to_main_ns"] < value["time_to_exit_ns"], "times are not in order")
+    expect(sum(spans[name] for name in ("create", "add", "prepare", "constructors")) <=
+           value["time_to_main_ns"], "the steps before main take longer than all of it")
+    expect(sum(value["phases_ns"].values()) <= value["time_to_exit_ns"],
+           "the phases of one thread take longer than the process")
+    expect(value["phases_ns"]["codegen"] > 0, "no time in codegen")
+    expect(value["counters"]["functions_compiled"] >= 1, "nothing was compiled")
+    expect(value["counters"]["functions_defined"] == 2, "hello.ll defines two functions")
+    expect(value["counters"]["code_bytes"] > 0, "no bytes of code")
+    expect(value["memory"]["vm_hwm_bytes"] > 1 << 20, "a process of less than 1 MiB")
+
+
+# ---- the program's own life, on every engine ------------------------------------------------
+
+HELLO = r"\[[^]]*hello\.ll\]"
+run("arguments", "hello.ll", words=["a", "b c", "", "--stats"], code=5,
+    out=HELLO + r"\[a\]\[b c\]\[\]\[--stats\]\n")
+run("no_arguments", "hello.ll", code=1, out=HELLO + r"\n")
+for level in "0123":
+    run("opt_" + level, "hello.ll", "-O", level, code=1, out=HELLO + r"\n")
+run("entry", "hello.ll", "--entry", "other", code=77)
+run("no_lazy", "hello.ll", "--no-lazy", words=["x"], code=2, out=HELLO + r"\[x\]\n")
+run("verify", "hello.ll", "--verify", code=1, out=HELLO + r"\n")
+run("passes", "hello.ll", "--passes=instcombine,simplifycfg", code=1, out=HELLO + r"\n")
+run("passes_unknown", "hello.ll", "--passes=no-such-pass", code=64,
+    err=one_line(r".*no-such-pass.*"))
+run("cpu", "hello.ll", "--cpu=generic", code=1, out=HELLO + r"\n")
+run("features_none", "hello.ll", "--features=", code=1, out=HELLO + r"\n")
+run("order_on_return", "order.ll", code=3, out=r"c1 c2 main a2 a1 object d1 d2")
+run("order_on_exit", "order.ll", words=["exit"], code=3, out=r"c1 c2 main a2 a1 object d1 d2")
+
+END = {"return": ("r", 4, r"bye\n"), "exit": ("e", 5, r"bye\n"), "early_exit": ("_", 7, None),
+       "quick_exit": ("q", 8, None), "thread_exit": ("t", 6, r"bye\n"),
+       "fork_exit": ("k", 15, r"bye\nbye\n"), "chdir": ("c", 0, r"bye\n")}
+for way, (letter, code, out) in END.items():
+    run("end_" + way, "ends.ll", words=[letter], code=code,
+        out=r"(quick\n)?" if way == "quick_exit" else out)
+    run("stats_end_" + way, "ends.ll", "--stats", "stats.json", words=[letter], code=code,
+        out=r"(quick\n)?" if way == "quick_exit" else out, check=stats(exit_code=code))
+
+DEATH = {"abort": ("a", signal.SIGABRT, "Aborted"),
+         "segv": ("s", signal.SIGSEGV, "Segmentation fault"),
+         "ill": ("i", signal.SIGILL, "Illegal instruction"),
+         "fpe": ("f", signal.SIGFPE, "Floating point exception"),
+         "overflow": ("o", signal.SIGSEGV, "Segmentation fault")}
+for way, (letter, number, text) in DEATH.items():
+    run("death_" + way, "ends.ll", words=[letter], signal=number,
+        err=one_line(rf".*ends\.ll: program died of signal {int(number)} \({text}\)"))
+
+run("input_offset_kept", "read_one.ll", code=0, out=r"bcdef\n", files={"in": "abcdef\n"},
+    shell="({jitduel} run -e {engine} {ir}/read_one.ll; test $? = 97 && cat) < in")
+
+
+# ---- files ----------------------------------------------------------------------------------
+
+def raw(name):
+    """Bytes of a program under ir/."""
+    def read(context):
+        with open(os.path.join(context.tools.ir, name), "rb") as file:
+            return file.read()
+    return read
+
+
+def bitcode(name, part=1.0):
+    """The same as bitcode, or the first part of it."""
+    def make(context):
+        data = context.bitcode(name)
+        return data[:int(len(data) * part)]
+    return make
+
+
+case("run.two_files", "engine",
+     ["run", "-e", "{engine}", "{ir}/caller.ll", "{ir}/callee.ll", "--", "x"], code=42)
+case("run.extra_module", "engine",
+     ["run", "-e", "{engine}", "--extra-module", "{ir}/callee.ll", "{ir}/caller.ll"], code=41)
+case("run.text_from_stdin", "engine", ["run", "-e", "{engine}", "-", "--", "x"],
+     stdin=raw("hello.ll"), code=2, out=r"\[-\]\[x\]\n")
+case("run.bitcode_from_stdin", "engine", ["run", "-e", "{engine}", "-"],
+     stdin=bitcode("hello.ll"), code=1, out=r"\[-\]\n")
+case("run.bitcode", "engine", ["run", "-e", "{engine}", "p.bc"],
+     files={"p.bc": bitcode("hello.ll")}, code=1, out=r"\[p\.bc\]\n")
+case("run.bitcode_two_files", "engine", ["run", "-e", "{engine}", "a.bc", "b.bc"],
+     files={"a.bc": bitcode("caller.ll"), "b.bc": bitcode("callee.ll")}, code=41)
+case("run.truncated_bitcode", "engine", ["run", "-e", "{engine}", "p.bc"],
+     files={"p.bc": bitcode("order.ll", 0.6)}, code=65, err=one_line(r"p\.bc: .+"))
+case("run.not_ir", "engine", ["run", "-e", "{engine}", "p.bc"], files={"p.bc": b"\x7fELF\x02\x01"},
+     code=65, err=one_line(r"p\.bc.*: .+"))
+case("run.empty_file", "engine", ["run", "-e", "{engine}", "p.ll"], files={"p.ll": ""}, code=65,
+     err=one_line(r"p\.ll: is empty, not LLVM IR"))
+case("run.missing_file", "engine", ["run", "-e", "{engine}", "none.ll"], code=66,
+     err=one_line(r"none\.ll: cannot be opened: No such file or directory"))
+case("run.folder", "engine", ["run", "-e", "{engine}", "."], code=66,
+     err=one_line(r"\.: is a directory, not an IR file"))
+
+
+def make_unreadable(context):
+    context.write("p.ll", "")
+    os.chmod(context.path("p.ll"), 0)
+
+
+case("run.unreadable_file", "engine", ["run", "-e", "{engine}", "p.ll"], before=make_unreadable,
+     as_nobody=True, code=66, err=one_line(r"p\.ll: cannot be opened: Permission denied"))
+run("syntax_error", "syntax.ll", code=65,
+    err=one_line(r".*syntax\.ll: ?4:19: .*use of undefined value '%missing'.*"))
+run("foreign_target", "foreign.ll", code=65, err=one_line(r".*foreign\.ll: .*sparcv9.*"))
+run("verifier_refuses", "broken.ll", "--verify", code=65,
+    err=one_line(r".*broken\.ll.*PHI nodes not grouped.*"))
+run("no_main", "callee.ll", code=65,
+    err=one_line(r".*callee\.ll: no function 'main' to start with.*"))
+run("no_entry", "hello.ll", "--entry", "nothing", code=65,
+    err=one_line(r".*hello\.ll: no function 'nothing' to start with.*"))
+case("run.duplicate_main", "engine", ["run", "-e", "{engine}", "{ir}/hello.ll", "{ir}/order.ll"],
+     code=65, err=one_line(r".*main.*"))
+
+
+# ---- symbols --------------------------------------------------------------------------------
+
+def is_lazy(context):
+    return "lazy" in context.caps
+
+
+run("unresolved_taken", "unresolved.ll", words=["x"], code=65,
+    out=lambda c: r"before\n" if is_lazy(c) else None,
+    err=one_line(r".*nowhere_to_be_found.*"))
+run("unresolved_untaken", "unresolved.ll", code=lambda c: 0 if is_lazy(c) else 65,
+    err=lambda c: None if is_lazy(c) else one_line(r".*nowhere_to_be_found.*"))
+run("unresolved_no_lazy", "unresolved.ll", "--no-lazy", words=["x"], code=65, out=r"(before\n)?",
+    err=one_line(r".*nowhere_to_be_found.*"))
+
+
+def stats_of_failure(context):
+    if is_lazy(context):
+        stats(exit_code=65)(context)
+    else:
+        expect(not os.path.exists(context.path("stats.json")), "stats of what never started")
+
+
+run("unresolved_stats", "unresolved.ll", "--stats", "stats.json", words=["x"], code=65,
+    out=lambda c: r"before\n" if is_lazy(c) else None,
+    err=one_line(r".*nowhere_to_be_found.*"), check=stats_of_failure)
+run("no_process_symbols", "hello.ll", "--no-process-symbols", "-O0", code=65,
+    err=one_line(r".*(printf|puts).*"))
+run("load", "library_user.ll", "--load", "{library}", code=42, out=r"library destructed\n")
+run("without_load", "library_user.ll", code=65, err=one_line(r".*jd_cli_fixture_answer.*"))
+run("load_missing", "library_user.ll", "--load", "./none.so", code=71,
+    err=one_line(r"\./none\.so: cannot be loaded: .*"))
+
+
+# ---- engine options -------------------------------------------------------------------------
+
+# Which capability makes which unit work; the engine's own unit works always.
+UNITS = {"function": "lazy", "module": "granularity-module", "block": "granularity-block"}
+
+
+def supports(unit):
+    def code(context):
+        own = "engine" if "lazy" not in context.caps else "function"
+        return 1 if unit == own or UNITS.get(unit) in context.caps else 69
+    return code
+
+
+for unit in ("function", "module", "block", "engine"):
+    run("granularity_" + unit, "hello.ll", "--granularity", unit, code=supports(unit),
+        out=lambda c, code=supports(unit): HELLO + r"\n" if code(c) == 1 else None,
+        err=lambda c, code=supports(unit): None if code(c) == 1 else one_line(r".+: .+"))
+run("arena_limit", "big_data.ll", "--arena-limit", "64M", code=5)
+run("arena_full", "big_data.ll", "--arena-limit", "4M", code=71, err=one_line(r".+"))
+
+
+# ---- --stats --------------------------------------------------------------------------------
+
+run("stats", "hello.ll", "--stats", "stats.json", "-O1", words=["x"], code=2,
+    out=HELLO + r"\[x\]\n", check=sums_add_up)
+
+
+def stats_name_the_run(context):
+    value = context.stats()
+    expect(value["engine"] == context.engine, "another engine")
+    expect(value["opt_level"] == 2, "the default level is 2")
+    expect(value["exit_code"] == 42, "another exit code")
+    expect([os.path.basename(f) for f in value["files"]] == ["caller.ll", "callee.ll"],
+           "other files")
+
+
+case("run.stats_name_the_run", "engine",
+     ["run", "-e", "{engine}", "--stats", "stats.json", "--extra-module", "{ir}/callee.ll",
+      "{ir}/caller.ll", "--", "x"], code=42, check=stats_name_the_run)
+run("stats_to_stdout", "hello.ll", "--stats", "/dev/stdout", code=1,
+    out=HELLO + r"\n\{.*\"jitduel-run/1\".*\}\n")
+
+
+def first_calls_of_lazy(context):
+    """Work while the program runs is a lazy engine's, and only its."""
+    count = context.stats()["first_calls"]["count"]
+    expect((count > 0) == is_lazy(context), f"{count} first calls")
+
+
+run("stats_first_calls", "order.ll", "--stats", "stats.json", code=3, out=r".*",
+    check=first_calls_of_lazy)
+
+
+# ---- every ending and failure, on the test engine -------------------------------------------
+
+fake("fake_argc", "define main argc\n", words=["a", "b"], code=3)
+fake("fake_arguments", "define main print_args\n", words=["a", "b c"], out=r"\[p\.ll\]\[a\]\[b c\]\n")
+fake("fake_order", "define main exit_3\nconstructor say_constructed\ndestructor say_destructed\n",
+     code=3, out=r"constructed\nmain, no line end, registered second\nregistered first\n"
+     r"destructed\n")
+fake("fake_return_259", "define main return_259\n", code=3)
+fake("fake_constructor_exits", "define main argc\nconstructor exit_9\n", "--stats", "stats.json",
+     code=9, check=stats(exit_code=9, time_to_main_ns=None))
+fake("fake_destructor_exits", "define main argc\ndestructor exit_9\n", "--stats", "stats.json",
+     code=9, check=stats(exit_code=9))
+fake("fake_early_exit", "define main _exit_7\n", code=7)
+fake("fake_early_exit_stats", "define main _exit_7\n", "--stats", "stats.json", code=7,
+     check=stats(exit_code=7))
+fake("fake_fork_exit", "define main fork_exit\ndestructor say_destructed\n", "--stats",
+     "stats.json", code=15, out=r"destructed\ndestructed\n", check=stats(exit_code=15))
+fake("fake_thread_exit", "define main thread_exit\ndestructor say_destructed\n", "--stats",
+     "stats.json", code=6, out=r"destructed\n", check=stats(exit_code=6))
+fake("fake_own_handler", "define main own_handler\n", code=44)
+fake("fake_death_segv", "define main segv\n", signal=signal.SIGSEGV,
+     err=one_line(r"p\.ll: program died of signal 11 \(Segmentation fault\)"))
+fake("fake_death_overflow", "define main stack_overflow\n", signal=signal.SIGSEGV,
+     err=one_line(r"p\.ll: program died of signal 11 \(Segmentation fault\)"))
+fake("fake_death_abort", "define main abort\n", signal=signal.SIGABRT,
+     err=one_line(r"p\.ll: program died of signal 6 \(Aborted\)"))
+for phase in ("parse", "codegen", "resolve"):
+    fake("fake_crash_in_" + phase, f"crash {phase} 6\n", code=70,
+         err=one_line(rf"p\.ll: input error: LLVM crashed in phase {phase} \(signal 6\)"))
+fake("fake_crash_in_measured_phase", "crash codegen 11\n", "--stats", "stats.json", code=70,
+     err=one_line(r"p\.ll: input error: LLVM crashed in phase codegen \(signal 11\)"))
+fake("fake_crash_early", "crash - 11\n", code=70,
+     err=one_line(r"p\.ll: input error: LLVM crashed before the program started \(signal 11\)"))
+fake("fake_failed_call", "define main unresolved_call\ndestructor say_destructed\n", "--stats",
+     "stats.json", code=65, out=r"before the call\n",
+     err=one_line(r"nowhere: no module, library or creator defines it"), check=stats(exit_code=65))
+KINDS = {"USAGE": 64, "NO_MEMORY": 71, "UNSUPPORTED": 69, "BAD_IR": 65, "RELOC_RANGE": 70}
+for kind, code in KINDS.items():
+    fake("fake_fails_" + kind.lower(), f"define main argc\nfail prepare {kind} some text\n",
+         code=code, err=one_line(r"script: some text"))
+fake("fake_add_fails", "fail add_module DUPLICATE f is there twice\n", code=65,
+     err=one_line(r"p\.ll: script: f is there twice"))
+fake("fake_constructors_fail", "define main argc\nfail constructors COMPILE no\n", code=65,
+     err=one_line(r"script: no"))
+fake("fake_destructors_fail", "define main argc\nfail destructors INTERNAL no\n", code=70,
+     err=one_line(r"script: no"))
+fake("fake_counters_fail", "define main argc\nfail counters INTERNAL no\n", "--stats", "stats.json",
+     code=70, err=one_line(r"script: no"))
+fake("fake_lazy_calls", "define main lazy_calls\n", "--stats", "stats.json",
+     check=lambda c: check_three_calls(c.stats()))
+
+
+def check_three_calls(value):
+    calls = value["first_calls"]
+    expect(calls["count"] == 3 and calls["sampled"] == 3, "there were three first calls")
+    expect(2000000 <= calls["p50_ns"] <= calls["p99_ns"] <= calls["max_ns"], "each slept 2 ms")
+    expect(calls["total_ns"] == sum(value["phases_ns"].values()), "the sums differ")
+    expect(value["phases_ns"]["codegen"] > 10 * value["phases_ns"]["resolve"],
+           "an outer phase was charged for the inner one")
+
+
+# ---- output files ---------------------------------------------------------------------------
+
+ARGC = "define main argc\n"
+fake("stats_disk_full", ARGC, "--stats", "/dev/full", code=71,
+     err=one_line(r"/dev/full: cannot be written: No space left on device"))
+fake("stats_no_folder", "define main print_args\n", "--stats", "none/stats.json", code=71,
+     err=one_line(r"none/stats\.json: cannot be written: No such file or directory"))
+fake("stats_is_folder", "define main print_args\n", "--stats", ".", code=71,
+     err=one_line(r"\.: cannot be written: Is a directory"))
+fake("stats_empty_name", ARGC, "--stats", "", code=71, err=one_line(r"output file: .*empty"))
+
+
+def is_alone(*names):
+    """No temporary file is left behind."""
+    def check(context):
+        expect(sorted(os.listdir(context.folder)) == sorted(names), str(os.listdir(context.folder)))
+    return check
+
+
+def replaced(context):
+    is_alone("p.ll", "stats.json")(context)
+    stats(exit_code=1)(context)
+
+
+fake("stats_replaced", ARGC, "--stats", "stats.json", code=1, files={"stats.json": "old"},
+     check=replaced)
+
+
+def make_link(context):
+    context.write("target.json", "old")
+    os.symlink("target.json", context.path("stats.json"))
+
+
+def link_kept(context):
+    expect(os.path.islink(context.path("stats.json")), "the link was replaced by a file")
+    stats(exit_code=1)(context)
+
+
+fake("stats_through_link", ARGC, "--stats", "stats.json", code=1, before=make_link,
+     check=link_kept)
+
+
+def make_fifo(context):
+    os.mkfifo(context.path("stats.json"))
+    read = []
+    context.reader = threading.Thread(
+        target=lambda: read.append(open(context.path("stats.json"), encoding="utf-8").read()))
+    context.read = read
+    context.reader.start()
+
+
+def fifo_read(context):
+    context.reader.join(10)
+    expect('"exit_code": 1' in context.read[0], "nothing came through the pipe")
+
+
+fake("stats_to_pipe", ARGC, "--stats", "stats.json", code=1, before=make_fifo, check=fifo_read)
+
+
+# ---- the command line -----------------------------------------------------------------------
+
+case("main.no_command", "tool", [], code=64, err=one_line(r"command line: a command is missing.*"))
+case("main.unknown_command", "tool", ["frobnicate"], code=64,
+     err=one_line(r"frobnicate: unknown command \(see 'jitduel --help'\)"))
+case("main.near_command", "tool", ["rum"], code=64,
+     err=one_line(r"rum: unknown command, did you mean 'run'\? .*"))
+case("main.help", "tool", ["--help"], out=r"Usage: jitduel COMMAND.*\n  list .*\n  run .*")
+case("main.version", "tool", ["--version"], out=r"jitduel \d+\.\d+\.\d+ \(LLVM 19\.\d+\.\d+, .*\)\n")
+case("main.hidden_command", "tool", ["--help"], out=r"(?!.*\bchild\b).*")
+
+HELP = {"--engine", "-O", "--entry", "--granularity", "--stats", "--cpu", "--features", "--passes",
+        "--no-lazy", "--no-process-symbols", "--verify", "--arena-limit", "--load",
+        "--extra-module"}
+
+
+def help_is_complete(context):
+    text = context.result.stdout.decode()
+    for option in HELP:
+        expect(option in text, f"{option} is not in the help")
+    for code in ("64", "65", "66", "69", "70", "71"):
+        expect(re.search(rf"\b{code}\b", text), f"exit code {code} is not in the help")
+    expect("default: legacy" in text and "default: 2" in text, "the defaults are not in the help")
+
+
+case("run.help", "tool", ["run", "--help"], out=r"Usage: jitduel run .*", check=help_is_complete)
+case("run.usage", "tool", ["run", "--usage"], out=r"Usage: jitduel run .*")
+case("run.no_file", "tool", ["run"], code=64, err=one_line(r"run: an IR file is missing .*"))
+case("run.no_file_but_arguments", "tool", ["run", "--", "x.ll"], code=64,
+     err=one_line(r"run: an IR file is missing .*"))
+case("run.unknown_option", "tool", ["run", "--frobnicate", "x.ll"], code=64,
+     err=one_line(r"run: unrecognized option '--frobnicate'"))
+case("run.option_without_value", "tool", ["run", "--stats"], code=64,
+     err=one_line(r"run: option '--stats' requires an argument"))
+case("run.unknown_engine", "tool", ["run", "-e", "frobnicate", "x.ll"], code=64,
+     err=one_line(r"--engine: unknown engine 'frobnicate' \(there are: .*\)"))
+case("run.near_engine", "tool", ["run", "-e", "legcay", "x.ll"], code=64,
+     err=one_line(r"--engine: unknown engine 'legcay', did you mean 'legacy'\? .*"))
+case("run.unknown_granularity", "tool", ["run", "--granularity", "line", "x.ll"], code=64,
+     err=one_line(r"--granularity: unknown unit 'line' .*"))
+for text in ("9", "-1", "s", "", "2x", "4", "99999999999999999999"):
+    case("run.opt_bad_" + (re.sub(r"\W", "m", text) or "empty"), "tool", ["run", "-O", text, "x.ll"],
+         code=64, err=one_line(r"-O: .*"))
+for text in ("0", "64Q", "1KK", "-1", "", "99999999999G"):
+    case("run.arena_bad_" + (re.sub(r"\W", "m", text) or "empty"), "tool",
+         ["run", "--arena-limit", text, "x.ll"], code=64, err=one_line(r"--arena-limit: .*"))
+case("list.nothing", "tool", ["list"], code=64, err=one_line(r"list: say what: .*"))
+case("list.unknown", "tool", ["list", "engine"], code=64,
+     err=one_line(r"engine: unknown list, did you mean 'engines'\? .*"))
+case("list.two", "tool", ["list", "engines", "suites"], code=64,
+     err=one_line(r"suites: one list at a time"))
+case("list.help", "tool", ["list", "--help"], out=r"Usage: jitduel list .*")
+case("list.engines", "tool", ["list", "engines"],
+     out=lambda c: r".*".join(rf"{re.escape(e)} +\S[^\n]*\n +can:" for e in c.tools.engines()) +
+     r".*")
+
+
+def json_list(*required):
+    def check(context):
+        import json
+        value = json.loads(context.result.stdout)
+        expect(isinstance(value, list) and value, "the list is empty")
+        for item in value:
+            for member in required:
+                expect(member in item, f"{item} has no {member}")
+    return check
+
+
+case("list.engines_json", "tool", ["list", "engines", "--json"], out=r"\[.*\]\n",
+     check=json_list("name", "summary", "caps"))
+case("list.workloads", "tool", ["list", "workloads"], out=r".+\n")
+case("list.workloads_json", "tool", ["list", "workloads", "--json"], out=r"\[.*\]\n",
+     check=json_list("name", "group", "summary", "files", "hash", "unavailable"))
+case("list.suites", "tool", ["list", "suites"], out=r".+\n")
+case("list.suites_json", "tool", ["list", "suites", "--json"], out=r"\[.*\]\n",
+     check=json_list("name", "summary", "lines"))
+case("list.no_catalogue", "tool", ["list", "workloads"], env={"JITDUEL_WORKLOADS": "/nonexistent"},
+     code=71, err=one_line(r".*/nonexistent.*"))
+case("list.disk_full", "tool", [], shell="{jitduel} list engines > /dev/full", code=71,
+     err=one_line(r"standard output: cannot be written: No space left on device"))
+case("list.disk_full_json", "tool", [], shell="{jitduel} list engines --json > /dev/full", code=71,
+     err=one_line(r"standard output: cannot be written: No space left on device"))
