@@ -66,9 +66,9 @@ enum {
                    .shift = 2,                                                                     \
                    .check = JD_CHECK_SIGNED,                                                       \
                    .is_branch = true}
-#define NAMED(t) [t - FIRST] = JD_RELOC_NAMED(t)
-#define TLS(t) [t - FIRST_TLS] = JD_RELOC_NAMED(t)
-#define DYNAMIC(t) [t - FIRST_DYNAMIC] = JD_RELOC_NAMED(t)
+#define NAMED(t) [t - FIRST] = JD_RELOC_NAMED(t, #t)
+#define TLS(t) [t - FIRST_TLS] = JD_RELOC_NAMED(t, #t)
+#define DYNAMIC(t) [t - FIRST_DYNAMIC] = JD_RELOC_NAMED(t, #t)
 
 static const struct jd_reloc_howto none = {
     .type = R_AARCH64_NONE, .name = "R_AARCH64_NONE", .formula = JD_RELOC_NOTHING};

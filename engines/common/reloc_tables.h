@@ -11,10 +11,11 @@
 const struct jd_reloc_howto *jd_reloc_x86_64_row(uint32_t type);
 const struct jd_reloc_howto *jd_reloc_aarch64_row(uint32_t type);
 
-/* A type that is refused by name. */
-#define JD_RELOC_NAMED(t)                                                                          \
+/* A type that is refused by name; the name comes from the caller's own macro, because elf.h's
+ * constants are macros too and would be expanded on the way here. */
+#define JD_RELOC_NAMED(the_type, the_name)                                                         \
     {                                                                                              \
-        .type = (t), .name = #t, .formula = JD_RELOC_UNSUPPORTED                                   \
+        .type = (the_type), .name = (the_name), .formula = JD_RELOC_UNSUPPORTED                    \
     }
 
 #endif

@@ -21,7 +21,7 @@
            .bytes = (size),                                                                        \
            .bits = 8 * (size),                                                                     \
            .check = JD_CHECK_##the_check}
-#define NAMED(t) [t] = JD_RELOC_NAMED(t)
+#define NAMED(t) [t] = JD_RELOC_NAMED(t, #t)
 
 static const struct jd_reloc_howto rows[R_X86_64_NUM] = {
     [R_X86_64_NONE] = {.type = R_X86_64_NONE, .name = "R_X86_64_NONE", .formula = JD_RELOC_NOTHING},
