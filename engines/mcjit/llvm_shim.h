@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Settings of MCJIT's target machine, edits of IR and questions to it that the C API has no door
+ * for. No policy here.
+ */
+#ifndef JITDUEL_MCJIT_LLVM_SHIM_H
+#define JITDUEL_MCJIT_LLVM_SHIM_H
+
+#include <llvm-c/Core.h>
+#include <llvm-c/TargetMachine.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Position-independent code from a machine that was made for static code. MCJIT on x86-64 makes
+ * such a machine, whose 32-bit absolute addresses do not reach the arena. Must be called before
+ * code is generated with it. */
+void mcjit_shim_use_pic(LLVMTargetMachineRef machine);
+
+/** Make a function with a body a declaration of external linkage. */
+void mcjit_shim_delete_body(LLVMValueRef function);
+
+/** Remove a global value of any kind (the C API has no call for aliases). It must have no uses. */
+void mcjit_shim_erase(LLVMValueRef global);
+
+/** Say whether a global value is known to lie within reach of a direct reference. */
+void mcjit_shim_set_dso_local(LLVMValueRef global, bool is_local);
+
+/** Called for each symbol of a module's file-level assembly. `name` is not terminated. */
+typedef void (*mcjit_asm_symbol_fn)(void *context, const char *name, size_t name_bytes,
+                                    bool is_undefined, bool is_global, bool is_weak);
+
+/** Parse file-level assembly and walk its symbols. Errors in it go to the context's diagnostics.
+ * The native target's assembly parser must have been initialised. */
+void mcjit_shim_each_asm_symbol(LLVMModuleRef module, mcjit_asm_symbol_fn callback, void *context);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

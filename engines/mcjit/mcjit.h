@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of this engine share. Private to engines/mcjit.
+ *
+ * Life of a module: added (read, its definitions entered into the symbol table) -> pending ->
+ * selected by a prepare -> every name that it declares resolved -> linkage applied to its IR ->
+ * handed to MCJIT -> compiled. Or dropped, when LLVM cannot compile it. One lock guards all of it;
+ * it is released while a creator or a constructor runs.
+ */
+#ifndef JITDUEL_MCJIT_MCJIT_H
+#define JITDUEL_MCJIT_MCJIT_H
+
+#include <pthread.h>
+
+#include "arena.h"
+#include "generation.h"
+#include "host_tls.h"
+#include "jitduel/engine.h"
+#include "phase.h"
+#include "symbol_table.h"
+
+/** A name that a module declares and uses. */
+struct mcjit_reference {
+    struct mcjit_symbol *symbol;
+    enum jd_symbol_kind kind;
+    bool is_weak, is_tls;
+};
+
+/** A name that a module defines and others can see. */
+struct mcjit_definition {
+    struct mcjit_symbol *symbol;
+    enum mcjit_rank rank;
+    uint64_t common_bytes;
+    uint32_t align_bytes;
+    bool is_function, is_tls, is_in_asm;
+};
+
+/** A static constructor or destructor. */
+struct mcjit_structor {
+    unsigned priority;
+    bool is_destructor, has_run;
+    char *local_name;            /**< of an internal function, already unique; owned; or NULL */
+    struct mcjit_symbol *symbol; /**< of any other function */
+    struct mcjit_symbol
+        *associated; /**< runs only if this module's definition of it won; or NULL */
+    uintptr_t addr;  /**< set when the module is compiled */
+};
+
+enum mcjit_module_state { MCJIT_PENDING, MCJIT_COMPILED, MCJIT_DROPPED };
+
+struct mcjit_module {
+    uint32_t number; /**< from 1, in the order of adding; also its jd_module_id */
+    enum mcjit_module_state state;
+    struct jd_ir ir;    /**< borrowed from the caller */
+    LLVMModuleRef llvm; /**< while pending; NULL: to be read (again) from `ir` */
+    bool is_helper;     /**< of jd_process_symbol_ir; not counted */
+    uint64_t function_count;
+    struct mcjit_reference *references;
+    size_t reference_count;
+    size_t scanned_reference_count; /**< those that passes did not bring in */
+    struct mcjit_definition *definitions;
+    size_t definition_count;
+    struct mcjit_structor *structors;
+    size_t structor_count;
+    char **asm_names; /**< internal names that file-level assembly uses or defines; owned */
+    size_t asm_name_count;
+    uint64_t selected_by; /**< the prepare that last selected it */
+};
+
+struct mcjit_engine {
+    struct jd_engine base;
+    struct mcjit_settings settings;
+    char *cpu, *features, *ir_passes; /* owned copies; NULL: none */
+    enum jd_granularity granularity;
+    bool is_process_search_disabled, wants_verify;
+    pthread_mutex_t lock;
+    pthread_cond_t creator_answered;
+    struct jd_arena *arena;
+    struct mcjit_phases phases;
+    struct mcjit_symbol_table symbols;
+    struct mcjit_module **modules; /* modules[number - 1] */
+    size_t module_count;
+    size_t pending_from; /* modules below this index are not pending */
+    struct mcjit_symbol **user_symbols;
+    size_t user_symbol_count;
+    struct jd_host_tls_control **tls_controls; /* of the process's variables; owned */
+    size_t tls_control_count;
+    struct mcjit_generation *generation; /* newest; may be retired */
+    bool is_retired;
+    LLVMTargetMachineRef passes_machine;
+    jd_creator_fn creator;
+    void *creator_context;
+    uint32_t creator_epoch;
+    unsigned asking_count; /* creators that are being asked right now */
+    uint64_t unlock_count; /* times that the lock was given up inside an operation */
+    uint64_t prepare_count;
+    char dso_handle; /* its address is __dso_handle */
+    uint64_t modules_added, modules_compiled, functions_defined, functions_compiled;
+    uint64_t bodies_materialised, creator_calls;
+};
+
+extern const struct jd_engine_ops jd_mcjit_ops;
+
+/** The modules that one prepare hands over together. */
+struct mcjit_selection {
+    struct mcjit_module **modules;
+    size_t count;
+    uint64_t id; /**< differs from that of every earlier one */
+};
+
+/** Room for one more item behind `count` in an array that only grows this way (its capacity is the
+ * next power of two): the array, moved or not; NULL: no memory, the old array stays. */
+void *mcjit_grow(void *array, size_t count, size_t item_bytes);
+
+/* --- module.c: modules as the engine keeps them ------------------------------------------------
+ */
+
+/** Read, verify, scan and enter a module. On failure the engine is as before. */
+int mcjit_module_add(struct mcjit_engine *engine, const struct jd_ir *ir, bool is_helper,
+                     struct mcjit_module **out, struct jd_error *err);
+/** Make sure that `module->llvm` is there. */
+int mcjit_module_load(struct mcjit_engine *engine, struct mcjit_module *module,
+                      struct jd_error *err);
+/** Dispose of `module->llvm`, if it is there and can be. */
+void mcjit_module_unload(struct mcjit_engine *engine, struct mcjit_module *module);
+/** The module cannot be compiled: forget its definitions and let others win. */
+void mcjit_module_drop(struct mcjit_engine *engine, struct mcjit_module *module);
+void mcjit_module_free(struct mcjit_module *module);
+/** The module whose definition of the symbol wins; NULL: none. */
+struct mcjit_module *mcjit_definer(const struct mcjit_engine *engine,
+                                   const struct mcjit_symbol *symbol);
+/** The generation to compile in; a new one if the newest is retired. */
+int mcjit_generation_get(struct mcjit_engine *engine, struct mcjit_generation **out,
+                         struct jd_error *err);
+/** MCJIT has failed: give back what is not finished. Pending modules are read again. */
+void mcjit_generation_retire(struct mcjit_engine *engine);
+
+/* --- scan.c: IR -> references, definitions, structors ------------------------------------------
+ */
+
+/** Fill the module's lists from `module->llvm`. Errors: COMPILE (file-level assembly), NO_MEMORY,
+ * UNSUPPORTED. */
+int mcjit_scan(struct mcjit_engine *engine, struct mcjit_module *module, struct jd_error *err);
+/** Only the references, anew: passes may have brought in calls of library functions. */
+int mcjit_scan_references(struct mcjit_engine *engine, struct mcjit_module *module,
+                          struct jd_error *err);
+/** The symbol of a global value; NULL when it cannot have one. Interns it. */
+int mcjit_scan_symbol(struct mcjit_engine *engine, LLVMValueRef global, struct mcjit_symbol **out,
+                      struct jd_error *err);
+/** The name that an internal value gets, unique within the engine; the one that it has if
+ * file-level assembly uses that. Owned by the caller; NULL: no memory. */
+char *mcjit_local_name(const struct mcjit_module *module, LLVMValueRef global);
+/** True when file-level assembly defines this name internally, or uses an internal value of it. */
+bool mcjit_is_asm_name(const struct mcjit_module *module, const char *name, size_t name_bytes);
+
+/* --- linkage.c: decisions of the symbol table -> IR ------------------------------------------- */
+
+/** Make the module's IR say what the symbol table decided. After a failure the IR is unusable.
+ * Errors: UNSUPPORTED, NO_MEMORY. */
+int mcjit_linkage_apply(struct mcjit_engine *engine, struct mcjit_module *module,
+                        struct jd_error *err);
+
+/* --- resolve.c -------------------------------------------------------------------------------- */
+
+/** Find out where a symbol is, in the order that engine.h states; a pending module that defines it
+ * counts. May release the lock while a creator runs. `where` is who wants it, for messages.
+ * *out_is_found false: nobody has it, which is no error here. */
+int mcjit_resolve(struct mcjit_engine *engine, struct mcjit_symbol *symbol,
+                  enum jd_symbol_kind kind, const char *where, bool *out_is_found,
+                  struct jd_error *err);
+/** Resolve every name that the selected modules declare, selecting the modules that define them.
+ * On success the lock was held since the last name was looked at. Errors: UNRESOLVED, UNSUPPORTED,
+ * STATE (from within a creator, for what it is being asked), those of the creator. */
+int mcjit_select_closure(struct mcjit_engine *engine, struct mcjit_selection *selection,
+                         struct jd_error *err);
+/** Select a pending module, once. */
+int mcjit_select(struct mcjit_selection *selection, struct mcjit_module *module,
+                 struct jd_error *err);
+
+/* --- prepare.c -------------------------------------------------------------------------------- */
+
+/** Compile all pending modules. */
+int mcjit_prepare_all(struct mcjit_engine *engine, struct jd_error *err);
+/** Compile `root` and the pending modules that it reaches. */
+int mcjit_prepare_root(struct mcjit_engine *engine, struct mcjit_module *root,
+                       struct jd_error *err);
+/** Compile the pending modules that have static constructors, and what they reach. */
+int mcjit_prepare_structors(struct mcjit_engine *engine, struct jd_error *err);
+
+/* --- structors.c ------------------------------------------------------------------------------ */
+
+/** Run what has not run yet. The lock must be held; it is released around each call. */
+int mcjit_run_constructors(struct mcjit_engine *engine, struct jd_error *err);
+int mcjit_run_destructors(struct mcjit_engine *engine, struct jd_error *err);
+
+#endif

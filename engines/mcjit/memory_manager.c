@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sections -> arena blocks. Knows LLVM's callbacks and nothing else of LLVM.
+ * Sources: llvm-c/ExecutionEngine.h (LLVMCreateSimpleMCJITMemoryManager);
+ * llvm/ExecutionEngine/RuntimeDyld.h (MemoryManager::finalizeMemory).
+ *
+ * MCJIT compiles a module to an object and loads the object's sections directly after, so the first
+ * section of a module ends its code generation and begins its linking: here the phases change.
+ */
+#include "memory_manager.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct mcjit_memory {
+    struct jd_arena *arena;
+    struct mcjit_phases *phases;
+    struct jd_arena_block *blocks; /* of this batch */
+    size_t block_count, block_room;
+    void **substitutes; /* heap memory that failed batches were given; kept until destroy */
+    size_t substitute_count;
+    struct jd_error error; /* of this batch */
+    bool is_finalize_expected;
+};
+
+int mcjit_memory_create(struct jd_arena *arena, struct mcjit_phases *phases,
+                        struct mcjit_memory **out, struct jd_error *err)
+{
+    *out = calloc(1, sizeof **out);
+    if (!*out)
+        return jd_fail(err, JD_E_NO_MEMORY, "memory manager", "no room for it");
+    (*out)->arena = arena;
+    (*out)->phases = phases;
+    return JD_OK;
+}
+
+void mcjit_memory_destroy(struct mcjit_memory *memory)
+{
+    if (!memory)
+        return;
+    for (size_t i = 0; i < memory->substitute_count; i++)
+        free(memory->substitutes[i]);
+    free(memory->substitutes);
+    free(memory->blocks);
+    free(memory);
+}
+
+/* Memory that lets LLVM go on after the batch has failed. NULL makes LLVM raise a fatal error. */
+static void *substitute(struct mcjit_memory *memory, size_t size_bytes, size_t align_bytes)
+{
+    size_t align = align_bytes < sizeof(void *) ? sizeof(void *) : align_bytes;
+    size_t size = (size_bytes + align) & ~(align - 1); /* not 0, a multiple of align */
+    void **list = realloc(memory->substitutes, (memory->substitute_count + 1) * sizeof *list);
+    void *bytes = list ? aligned_alloc(align, size) : NULL;
+    if (list)
+        memory->substitutes = list;
+    if (!bytes)
+        return NULL;
+    memset(bytes, 0, size);
+    memory->substitutes[memory->substitute_count++] = bytes;
+    return bytes;
+}
+
+static bool make_room(struct mcjit_memory *memory)
+{
+    size_t room = memory->block_room ? memory->block_room * 2 : 64;
+    struct jd_arena_block *blocks;
+    if (memory->block_count < memory->block_room)
+        return true;
+    blocks = realloc(memory->blocks, room * sizeof *blocks);
+    if (!blocks)
+        return false;
+    memory->blocks = blocks;
+    memory->block_room = room;
+    return true;
+}
+
+static void *allocate(struct mcjit_memory *memory, enum jd_arena_kind kind, size_t size_bytes,
+                      size_t align_bytes)
+{
+    mcjit_phase_switch(memory->phases, JD_PHASE_LINK);
+    if (!memory->error.code && !make_room(memory))
+        jd_fail(&memory->error, JD_E_NO_MEMORY, "memory manager", "no room for another section");
+    if (!memory->error.code) {
+        struct jd_arena_block *block = &memory->blocks[memory->block_count];
+        if (!jd_arena_reserve(memory->arena, kind, size_bytes, align_bytes, block,
+                              &memory->error)) {
+            memory->block_count++;
+            return block->write;
+        }
+    }
+    return substitute(memory, size_bytes, align_bytes);
+}
+
+static bool begins_with(const char *name, const char *prefix)
+{
+    return !strncmp(name, prefix, strlen(prefix));
+}
+
+/* .data.rel.ro is written by the linker alone: it can be read-only once the batch is sealed. */
+static enum jd_arena_kind data_kind(const char *section, bool is_read_only)
+{
+    if (begins_with(section, ".eh_frame") || begins_with(section, ".gcc_except_table"))
+        return JD_ARENA_UNWIND;
+    if (!strcmp(section, ".got"))
+        return JD_ARENA_GOT;
+    if (is_read_only || begins_with(section, ".data.rel.ro"))
+        return JD_ARENA_RODATA;
+    return JD_ARENA_DATA;
+}
+
+static uint8_t *allocate_code(void *opaque, uintptr_t size_bytes, unsigned align_bytes,
+                              unsigned section_id, const char *section)
+{
+    (void)section_id;
+    (void)section;
+    return allocate(opaque, JD_ARENA_CODE, size_bytes, align_bytes);
+}
+
+static uint8_t *allocate_data(void *opaque, uintptr_t size_bytes, unsigned align_bytes,
+                              unsigned section_id, const char *section, LLVMBool is_read_only)
+{
+    (void)section_id;
+    return allocate(opaque, data_kind(section, is_read_only), size_bytes, align_bytes);
+}
+
+static void commit_batch(struct mcjit_memory *memory)
+{
+    for (size_t i = 0; i < memory->block_count; i++) {
+        const struct jd_arena_block *block = &memory->blocks[i];
+        jd_arena_commit(memory->arena, block);
+        if (block->kind == JD_ARENA_CODE)
+            jd_arena_flush_icache(block->addr, block->size_bytes);
+    }
+    memory->block_count = 0;
+    jd_arena_seal(memory->arena, &memory->error);
+}
+
+static LLVMBool finalize(void *opaque, char **out_message)
+{
+    struct mcjit_memory *memory = opaque;
+    *out_message = NULL; /* MCJIT drops it; mcjit_memory_check has the error */
+    if (!memory->is_finalize_expected || memory->error.code)
+        return memory->error.code != JD_OK;
+    memory->is_finalize_expected = false;
+    mcjit_phase_switch(memory->phases, JD_PHASE_FINALIZE);
+    commit_batch(memory);
+    mcjit_phase_switch(memory->phases, JD_PHASE_LINK);
+    return memory->error.code != JD_OK;
+}
+
+/* LLVM is done with its handle; ours goes with the generation. */
+static void on_destroy(void *opaque)
+{
+    (void)opaque;
+}
+
+LLVMMCJITMemoryManagerRef mcjit_memory_llvm(struct mcjit_memory *memory)
+{
+    return LLVMCreateSimpleMCJITMemoryManager(memory, allocate_code, allocate_data, finalize,
+                                              on_destroy);
+}
+
+void mcjit_memory_expect_finalize(struct mcjit_memory *memory)
+{
+    memory->is_finalize_expected = true;
+}
+
+int mcjit_memory_check(const struct mcjit_memory *memory, struct jd_error *err)
+{
+    const struct jd_error *error = &memory->error;
+    return error->code ? jd_fail(err, error->code, error->where, "%s", error->text) : JD_OK;
+}
+
+void mcjit_memory_abandon_batch(struct mcjit_memory *memory)
+{
+    for (size_t i = 0; i < memory->block_count; i++)
+        jd_arena_abort(memory->arena, &memory->blocks[i]);
+    memory->block_count = 0;
+    memory->is_finalize_expected = false;
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From pending modules to code: resolve, apply linkage, run passes, tell MCJIT the addresses, hand
+ * over, compile, link. Either all of the selected modules become code or none does.
+ */
+#include <llvm-c/Transforms/PassBuilder.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mcjit.h"
+
+/* --- Passes ----------------------------------------------------------------------------------- */
+
+static int run_passes(struct mcjit_engine *engine, struct mcjit_module *module,
+                      struct jd_error *err)
+{
+    LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
+    int result;
+    mcjit_phase_switch(&engine->phases, JD_PHASE_IR_PASSES);
+    result = jd_llvm_take_error(
+        err, JD_E_USAGE, "ir_passes",
+        LLVMRunPasses(module->llvm, engine->ir_passes, engine->passes_machine, options));
+    mcjit_phase_end(&engine->phases);
+    LLVMDisposePassBuilderOptions(options);
+    return result ? result : mcjit_scan_references(engine, module, err);
+}
+
+/* --- Handing over ----------------------------------------------------------------------------- */
+
+static void map_name(struct mcjit_generation *generation, struct mcjit_symbol *symbol)
+{
+    static const char control[] = "__emutls_v."; /* what code generation calls the control object */
+    char *name = NULL;
+    if (!symbol->addr || symbol->mapped_in == generation->number ||
+        symbol->home == generation->number)
+        return;
+    symbol->mapped_in = generation->number;
+    if (!symbol->is_tls)
+        mcjit_generation_map(generation, symbol->name, symbol->addr);
+    else if (asprintf(&name, "%s%s", control, symbol->name) >= 0)
+        mcjit_generation_map(generation, name, symbol->addr);
+    free(name);
+}
+
+/* Tell MCJIT where everything is that these modules declare. */
+static void map_references(struct mcjit_engine *engine, struct mcjit_generation *generation,
+                           const struct mcjit_selection *selection)
+{
+    for (size_t i = 0; i < engine->user_symbol_count; i++)
+        map_name(generation, engine->user_symbols[i]);
+    for (size_t i = 0; i < selection->count; i++) {
+        const struct mcjit_module *module = selection->modules[i];
+        for (size_t j = 0; j < module->reference_count; j++)
+            map_name(generation, module->references[j].symbol);
+        for (size_t j = 0; j < module->definition_count; j++)
+            map_name(generation, module->definitions[j].symbol);
+    }
+}
+
+static uint64_t count_bodies(LLVMModuleRef module)
+{
+    uint64_t count = 0;
+    for (LLVMValueRef f = LLVMGetFirstFunction(module); f; f = LLVMGetNextFunction(f))
+        count += !LLVMIsDeclaration(f) && LLVMGetLinkage(f) != LLVMAvailableExternallyLinkage;
+    return count;
+}
+
+static int compile(struct mcjit_engine *engine, struct mcjit_generation *generation,
+                   struct mcjit_module *module, struct jd_error *err)
+{
+    LLVMModuleRef llvm = module->llvm;
+    uint64_t bodies = count_bodies(llvm);
+    int result;
+    module->llvm = NULL; /* MCJIT's from here */
+    mcjit_phase_switch(&engine->phases, JD_PHASE_CODEGEN);
+    result = mcjit_generation_compile(generation, llvm, module->number, module->ir.name,
+                                      &engine->settings, err);
+    mcjit_phase_end(&engine->phases);
+    if (!result)
+        engine->functions_compiled += bodies;
+    return result;
+}
+
+static int link_batch(struct mcjit_engine *engine, struct mcjit_generation *generation,
+                      struct jd_error *err)
+{
+    int result;
+    mcjit_phase_switch(&engine->phases, JD_PHASE_LINK);
+    result = mcjit_generation_finalize(generation, err);
+    mcjit_phase_end(&engine->phases);
+    return result;
+}
+
+/* --- Afterwards ------------------------------------------------------------------------------- */
+
+static uintptr_t address_of_tls(struct mcjit_generation *generation, const char *name)
+{
+    char *control = NULL;
+    uintptr_t addr = 0;
+    if (asprintf(&control, "__emutls_v.%s", name) >= 0)
+        addr = mcjit_generation_address(generation, control);
+    free(control);
+    return addr;
+}
+
+/* Every address is asked for at once: look-ups are then a matter of our table alone, and stay so
+ * when the generation is retired. */
+static void bind_definitions(struct mcjit_generation *generation, struct mcjit_module *module)
+{
+    for (size_t i = 0; i < module->definition_count; i++) {
+        struct mcjit_symbol *symbol = module->definitions[i].symbol;
+        symbol->is_bound = true;
+        if (symbol->definer != module->number || symbol->is_user_defined)
+            continue;
+        symbol->home = generation->number;
+        symbol->addr = symbol->is_tls ? address_of_tls(generation, symbol->name)
+                                      : mcjit_generation_address(generation, symbol->name);
+    }
+    for (size_t i = 0; i < module->reference_count; i++)
+        module->references[i].symbol->is_bound = true;
+}
+
+static void bind_structors(struct mcjit_generation *generation, struct mcjit_module *module)
+{
+    for (size_t i = 0; i < module->structor_count; i++) {
+        struct mcjit_structor *structor = &module->structors[i];
+        if (structor->local_name)
+            structor->addr = mcjit_generation_address(generation, structor->local_name);
+        else
+            structor->addr = structor->symbol->addr;
+        if (structor->associated && structor->associated->definer != module->number)
+            structor->has_run = true; /* the winner's module has its own */
+    }
+}
+
+static void advance_pending(struct mcjit_engine *engine)
+{
+    while (engine->pending_from < engine->module_count &&
+           engine->modules[engine->pending_from]->state != MCJIT_PENDING)
+        engine->pending_from++;
+}
+
+static void bind(struct mcjit_engine *engine, struct mcjit_generation *generation,
+                 const struct mcjit_selection *selection)
+{
+    mcjit_phase_switch(&engine->phases, JD_PHASE_LINK);
+    for (size_t i = 0; i < selection->count; i++)
+        bind_definitions(generation, selection->modules[i]);
+    for (size_t i = 0; i < selection->count; i++) {
+        struct mcjit_module *module = selection->modules[i];
+        bind_structors(generation, module);
+        module->state = MCJIT_COMPILED;
+        if (!module->is_helper)
+            engine->modules_compiled++;
+    }
+    advance_pending(engine);
+    mcjit_phase_end(&engine->phases);
+}
+
+/* --- All of it -------------------------------------------------------------------------------- */
+
+/* The module's own fault: no arena limit, no missing library function. */
+static bool is_fault_of_module(int result)
+{
+    return result == JD_E_COMPILE;
+}
+
+static int compile_selection(struct mcjit_engine *engine, struct mcjit_generation *generation,
+                             const struct mcjit_selection *selection, struct jd_error *err)
+{
+    uint64_t compiled_before = engine->functions_compiled;
+    struct mcjit_module *culprit = NULL;
+    int result = JD_OK;
+    map_references(engine, generation, selection);
+    for (size_t i = 0; i < selection->count && !result; i++) {
+        result = compile(engine, generation, selection->modules[i], err);
+        if (is_fault_of_module(result))
+            culprit = selection->modules[i];
+    }
+    if (!result)
+        result = link_batch(engine, generation, err);
+    if (!result) {
+        bind(engine, generation, selection);
+        return JD_OK;
+    }
+    engine->functions_compiled = compiled_before;
+    mcjit_generation_retire(engine);
+    if (culprit)
+        mcjit_module_drop(engine, culprit);
+    advance_pending(engine);
+    return result;
+}
+
+/* Modules compiled meanwhile by another thread fall out, and so does what is there twice. */
+static void compact(struct mcjit_engine *engine, struct mcjit_selection *selection)
+{
+    size_t kept = 0;
+    selection->id = ++engine->prepare_count;
+    for (size_t i = 0; i < selection->count; i++) {
+        struct mcjit_module *module = selection->modules[i];
+        if (module->state != MCJIT_PENDING || module->selected_by == selection->id)
+            continue;
+        module->selected_by = selection->id;
+        selection->modules[kept++] = module;
+    }
+    selection->count = kept;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const struct mcjit_module *const *first = a, *const *second = b;
+    return ((*first)->number > (*second)->number) - ((*first)->number < (*second)->number);
+}
+
+/* What passes brought in: library functions that they call. A module may define one of them. */
+static int select_new_references(struct mcjit_engine *engine, struct mcjit_selection *selection,
+                                 const struct mcjit_module *module, struct jd_error *err)
+{
+    int result = JD_OK;
+    for (size_t i = module->scanned_reference_count; i < module->reference_count && !result; i++) {
+        const struct mcjit_symbol *symbol = module->references[i].symbol;
+        struct mcjit_module *definer =
+            symbol->is_user_defined ? NULL : mcjit_definer(engine, symbol);
+        if (definer)
+            result = mcjit_select(selection, definer, err);
+    }
+    return result;
+}
+
+static int make_ready(struct mcjit_engine *engine, struct mcjit_selection *selection,
+                      struct mcjit_module *module, struct jd_error *err)
+{
+    int result = mcjit_module_load(engine, module, err);
+    if (result)
+        return result;
+    mcjit_phase_switch(&engine->phases, JD_PHASE_ADD);
+    result = mcjit_linkage_apply(engine, module, err);
+    mcjit_phase_end(&engine->phases);
+    if (result || !engine->ir_passes)
+        return result;
+    result = run_passes(engine, module, err);
+    return result ? result : select_new_references(engine, selection, module, err);
+}
+
+static void unload_all(struct mcjit_engine *engine, const struct mcjit_selection *selection)
+{
+    for (size_t i = 0; i < selection->count; i++)
+        mcjit_module_unload(engine, selection->modules[i]);
+}
+
+/* Everything up to the point where MCJIT takes over. Passes that make a module need one more module
+ * (rare) start it all over with that one. */
+static int make_all_ready(struct mcjit_engine *engine, struct mcjit_selection *selection,
+                          struct jd_error *err)
+{
+    size_t count;
+    int result;
+    do {
+        result = mcjit_select_closure(engine, selection, err);
+        if (result)
+            return result;
+        compact(engine, selection);
+        if (selection->count)
+            qsort(selection->modules, selection->count, sizeof *selection->modules, by_number);
+        count = selection->count;
+        for (size_t i = 0; i < count && !result; i++)
+            result = make_ready(engine, selection, selection->modules[i], err);
+        if (result || count != selection->count)
+            unload_all(engine, selection);
+    } while (!result && count != selection->count);
+    return result;
+}
+
+static int prepare_selection(struct mcjit_engine *engine, struct mcjit_selection *selection,
+                             struct jd_error *err)
+{
+    struct mcjit_generation *generation;
+    int result = make_all_ready(engine, selection, err);
+    if (!result && selection->count)
+        result = mcjit_generation_get(engine, &generation, err);
+    if (!result && selection->count)
+        result = compile_selection(engine, generation, selection, err);
+    free(selection->modules);
+    return result;
+}
+
+/* --- Which modules ---------------------------------------------------------------------------- */
+
+int mcjit_prepare_all(struct mcjit_engine *engine, struct jd_error *err)
+{
+    struct mcjit_selection selection = {.id = ++engine->prepare_count};
+    int result = JD_OK;
+    for (size_t i = engine->pending_from; i < engine->module_count && !result; i++)
+        result = mcjit_select(&selection, engine->modules[i], err);
+    if (!result)
+        return prepare_selection(engine, &selection, err);
+    free(selection.modules);
+    return result;
+}
+
+int mcjit_prepare_root(struct mcjit_engine *engine, struct mcjit_module *root, struct jd_error *err)
+{
+    struct mcjit_selection selection = {.id = ++engine->prepare_count};
+    int result = mcjit_select(&selection, root, err);
+    return result ? result : prepare_selection(engine, &selection, err);
+}
+
+int mcjit_prepare_structors(struct mcjit_engine *engine, struct jd_error *err)
+{
+    struct mcjit_selection selection = {.id = ++engine->prepare_count};
+    int result = JD_OK;
+    for (size_t i = engine->pending_from; i < engine->module_count && !result; i++)
+        if (engine->modules[i]->structor_count)
+            result = mcjit_select(&selection, engine->modules[i], err);
+    if (!result)
+        return prepare_selection(engine, &selection, err);
+    free(selection.modules);
+    return result;
+}

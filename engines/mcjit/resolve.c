@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where names are: defined symbol, module, process, creator, in this order. Runs to a fixpoint
+ * before anything is handed to MCJIT, for which an unresolved name is the end. Knows no LLVM.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mcjit.h"
+#include "process_symbols.h"
+
+/* --- Creator ---------------------------------------------------------------------------------- */
+
+static int take_creation(struct mcjit_engine *engine, struct mcjit_symbol *symbol,
+                         const struct jd_creation *creation, struct jd_error *err)
+{
+    struct mcjit_module *module;
+    int result;
+    if (creation->addr) {
+        symbol->addr = creation->addr;
+        return JD_OK;
+    }
+    if (!creation->ir.bytes) {
+        symbol->creator_epoch = engine->creator_epoch;
+        return JD_OK;
+    }
+    result = mcjit_module_add(engine, &creation->ir, false, &module, err);
+    if (!result && !symbol->definer)
+        result = jd_fail(err, JD_E_UNRESOLVED, creation->ir.name,
+                         "the creator's module does not define '%s'", symbol->name);
+    return result;
+}
+
+/* Asks on this thread, or waits for the thread that is asking already. */
+static int ask_creator(struct mcjit_engine *engine, struct mcjit_symbol *symbol,
+                       enum jd_symbol_kind kind, struct jd_error *err)
+{
+    struct jd_creation creation = {0};
+    int result;
+    mcjit_phase_end(&engine->phases);
+    engine->unlock_count++;
+    if (symbol->is_asking) {
+        if (pthread_equal(symbol->asker, pthread_self()))
+            return jd_fail(err, JD_E_STATE, symbol->name,
+                           "the creator that is being asked for it needs it");
+        while (symbol->is_asking)
+            pthread_cond_wait(&engine->creator_answered, &engine->lock);
+        return JD_OK;
+    }
+    symbol->is_asking = true;
+    symbol->asker = pthread_self();
+    engine->asking_count++;
+    engine->creator_calls++;
+    jd_creator_fn creator = engine->creator;
+    void *context = engine->creator_context;
+    pthread_mutex_unlock(&engine->lock);
+    result = creator(context, &engine->base, symbol->name, kind, &creation, err);
+    pthread_mutex_lock(&engine->lock);
+    engine->asking_count--;
+    symbol->is_asking = false;
+    pthread_cond_broadcast(&engine->creator_answered);
+    if (result) {
+        jd_fail(err, result, symbol->name, "the creator failed");
+        return result;
+    }
+    return take_creation(engine, symbol, &creation, err);
+}
+
+/* --- One name --------------------------------------------------------------------------------- */
+
+static bool is_known(const struct mcjit_symbol *symbol)
+{
+    return symbol->addr || symbol->definer;
+}
+
+static int find_in_process(struct mcjit_engine *engine, struct mcjit_symbol *symbol,
+                           struct jd_error *err)
+{
+    const char *text;
+    struct mcjit_module *helper;
+    struct jd_ir ir = {.name = symbol->name};
+    symbol->addr = jd_process_symbol(symbol->name);
+    if (symbol->addr)
+        return JD_OK;
+    text = jd_process_symbol_ir(symbol->name);
+    if (!text)
+        return JD_OK;
+    ir.bytes = text;
+    ir.size_bytes = strlen(text);
+    return mcjit_module_add(engine, &ir, true, &helper, err);
+}
+
+int mcjit_resolve(struct mcjit_engine *engine, struct mcjit_symbol *symbol,
+                  enum jd_symbol_kind kind, const char *where, bool *out_is_found,
+                  struct jd_error *err)
+{
+    int result = JD_OK;
+    if (!is_known(symbol) && !engine->is_process_search_disabled)
+        result = find_in_process(engine, symbol, err);
+    while (!result && !is_known(symbol) && engine->creator &&
+           symbol->creator_epoch != engine->creator_epoch)
+        result = ask_creator(engine, symbol, kind, err);
+    *out_is_found = !result && is_known(symbol);
+    if (result && where)
+        jd_error_prefix(err, where);
+    return result;
+}
+
+/* A control object through which code reaches the process's variable. */
+static int find_host_tls(struct mcjit_engine *engine, struct mcjit_symbol *symbol,
+                         struct jd_error *err)
+{
+    struct jd_host_tls_control **list =
+        mcjit_grow(engine->tls_controls, engine->tls_control_count, sizeof *engine->tls_controls);
+    struct jd_host_tls_control *control = calloc(1, sizeof *control);
+    if (list)
+        engine->tls_controls = list;
+    if (!list || !control) {
+        free(control);
+        return jd_fail(err, JD_E_NO_MEMORY, symbol->name, "no room for its control object");
+    }
+    if (jd_host_tls_find(symbol->name, control, NULL)) {
+        free(control);
+        return JD_OK;
+    }
+    list[engine->tls_control_count++] = control;
+    symbol->addr = (uintptr_t)control;
+    symbol->is_tls = true;
+    return JD_OK;
+}
+
+/* A thread-local variable that no module defines can only be the process's. */
+static int resolve_tls(struct mcjit_engine *engine, const struct mcjit_module *module,
+                       struct mcjit_symbol *symbol, struct jd_error *err)
+{
+    if (symbol->is_user_defined)
+        return jd_fail(err, JD_E_UNSUPPORTED, symbol->name,
+                       "%s declares it thread-local: it cannot be at one address", module->ir.name);
+    if (is_known(symbol) || engine->is_process_search_disabled)
+        return JD_OK;
+    return find_host_tls(engine, symbol, err);
+}
+
+static int resolve_reference(struct mcjit_engine *engine, struct mcjit_selection *selection,
+                             const struct mcjit_module *module,
+                             const struct mcjit_reference *reference, struct jd_error *err)
+{
+    struct mcjit_symbol *symbol = reference->symbol;
+    struct mcjit_module *definer;
+    bool is_found = false;
+    int result = JD_OK;
+    if (reference->is_tls) {
+        result = resolve_tls(engine, module, symbol, err);
+        is_found = is_known(symbol);
+    } else if (!is_known(symbol)) {
+        result = mcjit_resolve(engine, symbol, reference->kind, module->ir.name, &is_found, err);
+    } else {
+        is_found = true;
+    }
+    if (result)
+        return result;
+    if (!is_found && !reference->is_weak)
+        return jd_fail(err, JD_E_UNRESOLVED, symbol->name,
+                       "unresolved: declared in %s and defined nowhere", module->ir.name);
+    definer = symbol->is_user_defined ? NULL : mcjit_definer(engine, symbol);
+    return definer ? mcjit_select(selection, definer, err) : JD_OK;
+}
+
+/* A definition that lost is a declaration of the one that won. */
+static int select_winners(struct mcjit_engine *engine, struct mcjit_selection *selection,
+                          const struct mcjit_module *module, struct jd_error *err)
+{
+    int result = JD_OK;
+    for (size_t i = 0; i < module->definition_count && !result; i++) {
+        const struct mcjit_symbol *symbol = module->definitions[i].symbol;
+        struct mcjit_module *definer =
+            symbol->is_user_defined ? NULL : mcjit_definer(engine, symbol);
+        if (definer && definer != module)
+            result = mcjit_select(selection, definer, err);
+    }
+    return result;
+}
+
+/* --- Many names ------------------------------------------------------------------------------- */
+
+int mcjit_select(struct mcjit_selection *selection, struct mcjit_module *module,
+                 struct jd_error *err)
+{
+    struct mcjit_module **list;
+    if (module->state != MCJIT_PENDING || module->selected_by == selection->id)
+        return JD_OK;
+    list = mcjit_grow(selection->modules, selection->count, sizeof *selection->modules);
+    if (!list)
+        return jd_fail(err, JD_E_NO_MEMORY, module->ir.name, "no room to select the module");
+    selection->modules = list;
+    list[selection->count++] = module;
+    module->selected_by = selection->id;
+    return JD_OK;
+}
+
+static int resolve_module(struct mcjit_engine *engine, struct mcjit_selection *selection,
+                          struct mcjit_module *module, struct jd_error *err)
+{
+    int result = JD_OK;
+    for (size_t i = 0; i < module->reference_count && !result; i++)
+        result = resolve_reference(engine, selection, module, &module->references[i], err);
+    return result ? result : select_winners(engine, selection, module, err);
+}
+
+int mcjit_select_closure(struct mcjit_engine *engine, struct mcjit_selection *selection,
+                         struct jd_error *err)
+{
+    uint64_t unlock_count;
+    int result = JD_OK;
+    do {
+        /* While the lock was given up other threads may have added, defined or compiled. */
+        unlock_count = engine->unlock_count;
+        for (size_t i = 0; i < selection->count && !result; i++) {
+            mcjit_phase_switch(&engine->phases, JD_PHASE_RESOLVE);
+            if (selection->modules[i]->state == MCJIT_PENDING)
+                result = resolve_module(engine, selection, selection->modules[i], err);
+        }
+    } while (!result && unlock_count != engine->unlock_count);
+    mcjit_phase_end(&engine->phases);
+    return result;
+}
