@@ -211,7 +211,7 @@ static void tiny_limit_is_shared_out(void **unused)
         for (int k = 0; k < JD_ARENA_KIND_COUNT; k++) {
             arena = create(modes[m], 64 * KIB);
             assert_int_equal(fill(arena, (enum jd_arena_kind)k, 64), 1024);
-            expect_error(err.code, JD_E_ARENA_FULL, "limit of 65536 bytes", &err);
+            expect_error((int)err.code, JD_E_ARENA_FULL, "limit of 65536 bytes", &err);
             jd_arena_destroy(arena);
             arena = create(modes[m], 16 * MIB);
             assert_int_equal(fill(arena, (enum jd_arena_kind)k, 64), 16 * MIB / 64);
