@@ -42,7 +42,6 @@ class Tools:
         self.schema = values["schema"]
         self.ir = values["ir"]
         self.emulator = values["emulator"]
-        self.is_sanitized = values["sanitize"] != ""
         self._engines = None
 
     def engines(self):
