@@ -30,9 +30,10 @@ static int take_shape(const struct workloads_text *text, const char *value,
                : JD_OK;
 }
 
-static int take_word(const struct workloads_text *text, char *word, struct jd_synth_params *shape,
+static int take_word(const struct workloads_text *text, char *word, struct workloads_entry *entry,
                      double *fraction, struct jd_error *err)
 {
+    struct jd_synth_params *shape = &entry->shape;
     const struct {
         const char *key;
         uint64_t *value;
@@ -51,6 +52,8 @@ static int take_word(const struct workloads_text *text, char *word, struct jd_sy
             return workloads_text_uint64(text, word, value, UINT64_MAX, numbers[i].value, err);
     if (!strcmp(word, "executed"))
         return workloads_text_double(text, word, value, fraction, err);
+    if (!strcmp(word, "timeout"))
+        return workloads_text_double(text, word, value, &entry->workload.timeout_s, err);
     if (!strcmp(word, "shape"))
         return take_shape(text, value, shape, err);
     return workloads_text_fail(text, err, "'%s' is not a key of a generated workload", word);
@@ -92,19 +95,16 @@ static int complete(struct jd_catalogue *catalogue, const struct workloads_text 
     static const char *const no_args[] = {NULL};
     struct jd_error inner = JD_ERROR_INIT;
     struct jd_workload *w = &entry->workload;
-    char output[JD_SYNTH_OUTPUT_BYTES];
-    if (jd_synth_expected(&entry->shape, output, &inner))
-        return workloads_text_fail(text, err, "%s", inner.text);
+    if (jd_synth_check(&entry->shape, &inner))
+        return workloads_text_fail(text, err, "%s: %s", inner.where, inner.text);
     w->args = no_args;
-    w->expected_output_bytes = strlen(output);
-    w->expected_output =
-        workloads_pool_copy(&catalogue->pool, output, w->expected_output_bytes, err);
+    w->expected_output = entry->expected;
     w->function_count = entry->shape.functions;
     w->executed_count = entry->shape.executed;
     w->instructions_per_function = entry->shape.instructions;
     w->module_count = entry->shape.modules;
     entry->is_generated = true;
-    return w->expected_output ? name_files(catalogue, entry, err) : JD_E_NO_MEMORY;
+    return name_files(catalogue, entry, err);
 }
 
 static int read_line(struct jd_catalogue *catalogue, const struct workloads_text *text, char *line,
@@ -127,7 +127,7 @@ static int read_line(struct jd_catalogue *catalogue, const struct workloads_text
     entry->workload.summary = colon + 3;
     entry->shape = (struct jd_synth_params)JD_SYNTH_DEFAULTS;
     for (char *word; !code && (word = workloads_text_word(&line));)
-        code = take_word(text, word, &entry->shape, &fraction, err);
+        code = take_word(text, word, entry, &fraction, err);
     if (!code && fraction > 1)
         code = workloads_text_fail(text, err, "executed: a fraction is at most 1");
     if (!code && fraction >= 0)
@@ -225,12 +225,17 @@ int jd_workload_materialise(const struct jd_workload *workload, const char *gene
     struct workloads_entry *entry = (struct workloads_entry *)(uintptr_t)workload;
     if (workload->unavailable)
         return jd_fail(err, JD_E_NOT_FOUND, workload->name, "%s", workload->unavailable);
+    int code = JD_OK;
     if (entry->is_generated && !is_there(entry)) {
-        int code = make_folder(entry->output, err);
+        code = make_folder(entry->output, err);
         if (!code)
             code = generate(entry, generator, err);
-        if (code)
-            return code;
     }
-    return workloads_entry_hash(entry, err);
+    /* Not when the catalogue is opened: who only lists workloads shall not wait for programs being
+     * computed. */
+    if (!code && entry->is_generated && !entry->expected[0])
+        code = jd_synth_expected(&entry->shape, entry->expected, err);
+    entry->workload.expected_output_bytes =
+        entry->is_generated ? strlen(entry->expected) : entry->workload.expected_output_bytes;
+    return code ? code : workloads_entry_hash(entry, err);
 }

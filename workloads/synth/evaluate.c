@@ -52,7 +52,7 @@ static void do_step(uint64_t *table, const struct synth_step *step, uint64_t *x_
         y += (uint32_t)x * (uint32_t)c;
         break;
     case SYNTH_SELECT:
-        x += y < c ? c : d;
+        x += x < y ? c : d;
         break;
     case SYNTH_LOAD:
         x += table[y % SYNTH_GROUP_SLOTS];

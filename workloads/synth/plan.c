@@ -22,6 +22,10 @@ enum stream {
     STREAM_BODY
 };
 
+/* Constants of programs are small; those of more than 31 bits would make code that is mostly them.
+ */
+#define CONSTANT_MASK UINT64_C(0x7fffffff)
+
 enum {
     FAN_LEAVES = 16,
     COLD_REACH = 64, /* a function that never runs is named by one of this many before it */
@@ -259,7 +263,7 @@ bool synth_is_internal(const struct synth_plan *plan, uint64_t position)
 
 uint64_t synth_call_key(const struct synth_plan *plan, uint64_t rank)
 {
-    return keyed(plan, STREAM_KEY, rank, 0) | 1;
+    return (keyed(plan, STREAM_KEY, rank, 0) & CONSTANT_MASK) | 1;
 }
 
 void synth_steps_start(struct synth_steps *steps, const struct synth_plan *plan, uint64_t rank,
@@ -276,7 +280,7 @@ static const struct {
 } kinds[SYNTH_KIND_COUNT] = {
     [SYNTH_ADD] = {4, 1},   [SYNTH_XOR] = {3, 1},    [SYNTH_MUL] = {3, 1},
     [SYNTH_SHIFT] = {3, 2}, [SYNTH_ROTATE] = {2, 3}, [SYNTH_CROSS] = {3, 1},
-    [SYNTH_MIX] = {3, 2},   [SYNTH_NARROW] = {2, 5}, [SYNTH_SELECT] = {2, 3},
+    [SYNTH_MIX] = {3, 2},   [SYNTH_NARROW] = {2, 4}, [SYNTH_SELECT] = {2, 3},
     [SYNTH_LOAD] = {2, 4},  [SYNTH_STORE] = {2, 4},  [SYNTH_BRANCH] = {2, 10},
     [SYNTH_LOOP] = {1, 8},
 };
@@ -300,7 +304,7 @@ bool synth_steps_next(struct synth_steps *steps, struct synth_step *out)
         out->kind = SYNTH_ADD;
     steps->budget -= kinds[out->kind].cost;
     out->s = 1 + (unsigned)((random >> 8) % 63);
-    out->c = next_random(&steps->state) | 1;
-    out->d = next_random(&steps->state);
+    out->c = (next_random(&steps->state) & CONSTANT_MASK) | 1;
+    out->d = next_random(&steps->state) & CONSTANT_MASK;
     return true;
 }

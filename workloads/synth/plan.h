@@ -61,7 +61,7 @@ enum synth_kind {
     SYNTH_CROSS,  /**< x += y */
     SYNTH_MIX,    /**< y = y * c ^ x, c odd */
     SYNTH_NARROW, /**< y += (uint32_t)x * (uint32_t)c, the product cut to 32 bits */
-    SYNTH_SELECT, /**< x += y < c ? c : d, unsigned */
+    SYNTH_SELECT, /**< x += x < y ? c : d, unsigned */
     SYNTH_LOAD,   /**< x += table[y % slots] */
     SYNTH_STORE,  /**< table[x % slots] = x + y */
     SYNTH_BRANCH, /**< if (y & 1 << s) x = (x ^ c) + d; else x = x - d ^ y */

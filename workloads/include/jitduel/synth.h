@@ -42,8 +42,8 @@ enum {
  * taken for so many bytes per instruction and per call, at -O0. */
 enum {
     JD_SYNTH_STACK_BYTES = 6 << 20,
-    JD_SYNTH_STACK_PER_INSTRUCTION_BYTES = 16,
-    JD_SYNTH_STACK_PER_CALL_BYTES = 512
+    JD_SYNTH_STACK_PER_INSTRUCTION_BYTES = 8,
+    JD_SYNTH_STACK_PER_CALL_BYTES = 128
 };
 
 struct jd_synth_params {
