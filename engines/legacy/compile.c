@@ -283,7 +283,7 @@ int legacy_emit_asm(struct legacy_engine *engine, struct legacy_module *module,
 int legacy_compile_closure(struct legacy_engine *engine, struct jd_error *err)
 {
     for (uint32_t i = 0; i < engine->stubs.count; i++) { /* grows as it goes */
-        struct legacy_symbol *symbol = engine->stub_symbols[i];
+        struct legacy_symbol *symbol = legacy_stub_symbol(engine, i);
         uintptr_t addr;
         if (!symbol || symbol->origin != LEGACY_ORIGIN_MODULE ||
             symbol->kind != LEGACY_KIND_FUNCTION || symbol->state != LEGACY_STATE_IDLE)

@@ -109,7 +109,8 @@ static void destroy(struct jd_engine *base)
     legacy_stubs_fini(&engine->stubs);
     legacy_stacks_fini(engine);
     jd_arena_destroy(engine->arena);
-    free(engine->stub_symbols);
+    for (size_t i = 0; i < LEGACY_STUB_BLOCKS && engine->stub_symbols[i]; i++)
+        free(engine->stub_symbols[i]);
     free(engine->ir_passes);
     pthread_cond_destroy(&engine->changed);
     pthread_mutex_destroy(&engine->stack_lock);
@@ -186,38 +187,62 @@ static int define(struct legacy_engine *engine, const char *name, enum legacy_ki
     return JD_OK;
 }
 
+struct request {
+    struct legacy_engine *engine;
+    const char *name;
+    enum jd_symbol_kind kind;
+    uintptr_t addr;
+    const struct jd_ir *ir;
+    jd_module_id id;
+    bool is_lazy;
+    jd_creator_fn creator;
+    void *creator_context;
+    struct jd_counters *counters;
+};
+
+static int define_work(void *argument, struct jd_error *err)
+{
+    struct request *request = argument;
+    return define(request->engine, request->name,
+                  request->kind == JD_SYMBOL_VARIABLE ? LEGACY_KIND_DATA : LEGACY_KIND_FUNCTION,
+                  request->addr, err);
+}
+
 static int define_symbol(struct jd_engine *base, const char *name, enum jd_symbol_kind kind,
                          uintptr_t addr, struct jd_error *err)
 {
-    struct legacy_engine *engine = of(base);
-    pthread_mutex_lock(&engine->lock);
-    int result =
-        define(engine, name, kind == JD_SYMBOL_VARIABLE ? LEGACY_KIND_DATA : LEGACY_KIND_FUNCTION,
-               addr, err);
-    pthread_mutex_unlock(&engine->lock);
-    return result;
+    struct request request = {.engine = of(base), .name = name, .kind = kind, .addr = addr};
+    return legacy_enter(request.engine, define_work, &request, err);
+}
+
+static int set_creator_work(void *argument, struct jd_error *err)
+{
+    struct request *request = argument;
+    (void)err;
+    request->engine->creator = request->creator;
+    request->engine->creator_context = request->creator_context;
+    return JD_OK;
 }
 
 static int set_creator(struct jd_engine *base, jd_creator_fn creator, void *context,
                        struct jd_error *err)
 {
-    struct legacy_engine *engine = of(base);
-    (void)err;
-    pthread_mutex_lock(&engine->lock);
-    engine->creator = creator;
-    engine->creator_context = context;
-    pthread_mutex_unlock(&engine->lock);
-    return JD_OK;
+    struct request request = {.engine = of(base), .creator = creator, .creator_context = context};
+    return legacy_enter(request.engine, set_creator_work, &request, err);
 }
 
-struct request {
-    struct legacy_engine *engine;
-    const char *name;
-    uintptr_t addr;
-};
-
-static int lookup_named(struct legacy_engine *engine, struct request *request, struct jd_error *err)
+static int lookup_closure(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                          struct jd_error *err)
 {
+    uintptr_t body_addr;
+    int result = legacy_symbol_callable(engine, symbol, &body_addr, err);
+    return result ? result : legacy_compile_closure(engine, err);
+}
+
+static int lookup_work(void *argument, struct jd_error *err)
+{
+    struct request *request = argument;
+    struct legacy_engine *engine = request->engine;
     struct legacy_symbol *symbol = legacy_symbol_named(engine, request->name);
     int result = JD_OK;
     if (!symbol)
@@ -228,21 +253,8 @@ static int lookup_named(struct legacy_engine *engine, struct request *request, s
         return jd_fail(err, JD_E_NOT_FOUND, request->name, "no such symbol");
     if (!result)
         result = legacy_symbol_address(engine, symbol, &request->addr, err);
-    if (!result && !engine->is_lazy && legacy_symbol_is_code(symbol)) {
-        uintptr_t body_addr;
-        result = legacy_symbol_callable(engine, symbol, &body_addr, err);
-        if (!result)
-            result = legacy_compile_closure(engine, err);
-    }
-    return result;
-}
-
-static int lookup_work(void *argument, struct jd_error *err)
-{
-    struct request *request = argument;
-    pthread_mutex_lock(&request->engine->lock);
-    int result = lookup_named(request->engine, request, err);
-    pthread_mutex_unlock(&request->engine->lock);
+    if (!result && !engine->is_lazy && legacy_symbol_is_code(symbol))
+        result = lookup_closure(engine, symbol, err);
     return result;
 }
 
@@ -250,24 +262,26 @@ static int lookup(struct jd_engine *base, const char *name, uintptr_t *out_addr,
                   struct jd_error *err)
 {
     struct request request = {.engine = of(base), .name = name};
-    *out_addr = 0;
-    int result = legacy_run_on_own_stack(request.engine, lookup_work, &request, err);
-    if (!result)
-        *out_addr = request.addr;
+    int result = legacy_enter(request.engine, lookup_work, &request, err);
+    *out_addr = result ? 0 : request.addr;
     return result;
 }
 
 /* ---- modules and functions ---- */
 
+static int add_work(void *argument, struct jd_error *err)
+{
+    struct request *request = argument;
+    return legacy_module_add(request->engine, request->ir, &request->id, err);
+}
+
 static int add_module(struct jd_engine *base, const struct jd_ir *ir, jd_module_id *out_id,
                       struct jd_error *err)
 {
-    struct legacy_engine *engine = of(base);
+    struct request request = {.engine = of(base), .ir = ir};
+    int result = legacy_enter(request.engine, add_work, &request, err);
     if (out_id)
-        *out_id = 0;
-    pthread_mutex_lock(&engine->lock);
-    int result = legacy_module_add(engine, ir, out_id, err);
-    pthread_mutex_unlock(&engine->lock);
+        *out_id = result ? 0 : request.id;
     return result;
 }
 
@@ -290,48 +304,43 @@ static int prepare(struct jd_engine *engine, struct jd_error *err)
     return JD_OK;
 }
 
+static int free_work(void *argument, struct jd_error *err)
+{
+    struct request *request = argument;
+    struct legacy_symbol *symbol = legacy_symbol_existing(request->engine, request->name);
+    return symbol ? legacy_symbol_free(request->engine, symbol, err)
+                  : jd_fail(err, JD_E_NOT_FOUND, request->name, "no such function is in use");
+}
+
 static int free_function(struct jd_engine *base, const char *name, struct jd_error *err)
 {
-    struct legacy_engine *engine = of(base);
-    int result;
-    pthread_mutex_lock(&engine->lock);
-    struct legacy_symbol *symbol = legacy_symbol_existing(engine, name);
-    if (symbol)
-        result = legacy_symbol_free(engine, symbol, err);
-    else
-        result = jd_fail(err, JD_E_NOT_FOUND, name, "no such function is in use");
-    pthread_mutex_unlock(&engine->lock);
-    return result;
+    struct request request = {.engine = of(base), .name = name};
+    return legacy_enter(request.engine, free_work, &request, err);
+}
+
+static int set_lazy_work(void *argument, struct jd_error *err)
+{
+    struct request *request = argument;
+    (void)err;
+    request->engine->is_lazy = request->is_lazy;
+    return JD_OK;
 }
 
 static int set_lazy(struct jd_engine *base, bool is_lazy, struct jd_error *err)
 {
-    struct legacy_engine *engine = of(base);
-    (void)err;
-    pthread_mutex_lock(&engine->lock);
-    engine->is_lazy = is_lazy;
-    pthread_mutex_unlock(&engine->lock);
-    return JD_OK;
-}
-
-static int run_structors(struct jd_engine *base, bool is_constructor, struct jd_error *err)
-{
-    struct legacy_engine *engine = of(base);
-    pthread_mutex_lock(&engine->lock);
-    int result = legacy_run_structors(engine, is_constructor, err);
-    pthread_mutex_unlock(&engine->lock);
-    return result;
+    struct request request = {.engine = of(base), .is_lazy = is_lazy};
+    return legacy_enter(request.engine, set_lazy_work, &request, err);
 }
 
 static int run_constructors(struct jd_engine *base, struct jd_error *err)
 {
-    return run_structors(base, true, err);
+    return legacy_run_structors(of(base), true, err);
 }
 
 static int run_destructors(struct jd_engine *base, struct jd_error *err)
 {
     __cxa_finalize((void *)of(base)->dso_handle_addr);
-    return run_structors(base, false, err);
+    return legacy_run_structors(of(base), false, err);
 }
 
 /* ---- counters ---- */
@@ -347,33 +356,48 @@ static uint64_t count_defined(struct legacy_engine *engine)
     return count;
 }
 
+static int count_work(void *argument, struct jd_error *err)
+{
+    struct request *request = argument;
+    struct legacy_engine *engine = request->engine;
+    struct jd_counters *all = request->counters;
+    (void)err;
+    all->modules_added = engine->module_count;
+    all->modules_compiled = engine->modules_compiled;
+    all->functions_defined = count_defined(engine);
+    all->functions_compiled = engine->functions_compiled;
+    all->bodies_materialised = engine->bodies_materialised;
+    all->stubs_live = engine->stubs.count;
+    all->creator_calls = engine->creator_calls;
+    all->relocations = engine->relocations;
+    return JD_OK;
+}
+
+static void count_bytes(struct legacy_engine *engine, struct jd_counters *all)
+{
+    struct jd_arena_stats stats;
+    jd_arena_get_stats(engine->arena, &stats);
+    all->code_bytes = stats.used_bytes[JD_ARENA_CODE];
+    all->rodata_bytes = stats.used_bytes[JD_ARENA_RODATA];
+    all->data_bytes = stats.used_bytes[JD_ARENA_DATA];
+    all->stub_bytes = stats.used_bytes[JD_ARENA_STUB];
+    all->got_bytes = stats.used_bytes[JD_ARENA_GOT];
+    all->unwind_bytes = stats.used_bytes[JD_ARENA_UNWIND];
+    all->reserved_bytes = stats.reserved_bytes;
+    all->committed_bytes = stats.committed_bytes;
+    all->mappings = stats.mappings;
+}
+
 static int counters(struct jd_engine *base, struct jd_counters *out, struct jd_error *err)
 {
-    struct legacy_engine *engine = of(base);
-    struct jd_arena_stats stats;
     struct jd_counters all = {.struct_size = out->struct_size};
+    struct request request = {.engine = of(base), .counters = &all};
     if (out->struct_size < sizeof(size_t) || out->struct_size > sizeof all)
         return jd_fail(err, JD_E_USAGE, "counters", "unknown struct size %zu", out->struct_size);
-    pthread_mutex_lock(&engine->lock);
-    jd_arena_get_stats(engine->arena, &stats);
-    all.modules_added = engine->module_count;
-    all.modules_compiled = engine->modules_compiled;
-    all.functions_defined = count_defined(engine);
-    all.functions_compiled = engine->functions_compiled;
-    all.bodies_materialised = engine->bodies_materialised;
-    all.stubs_live = engine->stubs.count;
-    all.creator_calls = engine->creator_calls;
-    all.relocations = engine->relocations;
-    pthread_mutex_unlock(&engine->lock);
-    all.code_bytes = stats.used_bytes[JD_ARENA_CODE];
-    all.rodata_bytes = stats.used_bytes[JD_ARENA_RODATA];
-    all.data_bytes = stats.used_bytes[JD_ARENA_DATA];
-    all.stub_bytes = stats.used_bytes[JD_ARENA_STUB];
-    all.got_bytes = stats.used_bytes[JD_ARENA_GOT];
-    all.unwind_bytes = stats.used_bytes[JD_ARENA_UNWIND];
-    all.reserved_bytes = stats.reserved_bytes;
-    all.committed_bytes = stats.committed_bytes;
-    all.mappings = stats.mappings;
+    int result = legacy_enter(request.engine, count_work, &request, err);
+    if (result)
+        return result;
+    count_bytes(request.engine, &all);
     memcpy(out, &all, out->struct_size);
     return JD_OK;
 }

@@ -106,6 +106,8 @@ struct legacy_object {
 
 struct legacy_stack; /* stack_pool.c */
 
+enum { LEGACY_STUB_BLOCK_SYMBOLS = 1024, LEGACY_STUB_BLOCKS = 4096 };
+
 struct legacy_engine {
     struct jd_engine base;
     struct jd_engine_options options;
@@ -119,8 +121,8 @@ struct legacy_engine {
     struct legacy_codegen *codegen;
     struct jd_arena *arena;
     struct legacy_stubs stubs;
-    struct legacy_symbol **stub_symbols; /* by stub index */
-    uint32_t stub_symbol_capacity;
+    /* By stub index, in blocks that never move: a first call reads it without the lock. */
+    struct legacy_symbol **stub_symbols[LEGACY_STUB_BLOCKS];
     struct legacy_stack *idle_stacks;
     pthread_mutex_t stack_lock;
 
@@ -219,6 +221,8 @@ void legacy_object_free_code(struct legacy_engine *engine, struct legacy_object 
  * itself otherwise; 0 for a weak reference that nothing defines. Locked, may unlock. */
 int legacy_symbol_address(struct legacy_engine *engine, struct legacy_symbol *symbol,
                           uintptr_t *out_addr, struct jd_error *err);
+/** The symbol behind a stub that was handed out. Any thread. */
+struct legacy_symbol *legacy_stub_symbol(const struct legacy_engine *engine, uint32_t stub_index);
 /** The symbol's stub. Locked. */
 int legacy_symbol_stub(struct legacy_engine *engine, struct legacy_symbol *symbol,
                        uintptr_t *out_addr, struct jd_error *err);
@@ -236,12 +240,25 @@ int legacy_symbol_unbind(struct legacy_engine *engine, struct legacy_symbol *sym
 int legacy_symbol_wait(struct legacy_engine *engine, struct legacy_symbol *symbol,
                        struct jd_error *err);
 
+/* entry.c */
+
+/** Run `work` with the lock held, on a stack of the engine's own. Errors: those of `work`; STATE in
+ * a signal handler that interrupted the engine; UNSUPPORTED when this thread left foreign code by
+ * longjmp since its last entry. Not locked. */
+int legacy_enter(struct legacy_engine *engine, int (*work)(void *argument, struct jd_error *err),
+                 void *argument, struct jd_error *err);
+/** Run foreign code without the lock. UNSUPPORTED when it left by longjmp. Locked, unlocks. */
+int legacy_call_out(struct legacy_engine *engine, void (*function)(void *argument), void *argument,
+                    struct jd_error *err);
+
 /* stack_pool.c */
 
-/** Run on a stack of the engine's own. Not locked. */
-int legacy_run_on_own_stack(struct legacy_engine *engine,
-                            int (*work)(void *argument, struct jd_error *err), void *argument,
-                            struct jd_error *err);
+/** An idle stack or a new one; NULL with an error. Not locked. */
+struct legacy_stack *legacy_stack_take(struct legacy_engine *engine, struct jd_error *err);
+void legacy_stack_put(struct legacy_engine *engine, struct legacy_stack *stack);
+const void *legacy_stack_bottom(const struct legacy_stack *stack);
+size_t legacy_stack_bytes(const struct legacy_stack *stack);
+bool legacy_stack_contains(const struct legacy_stack *stack, const void *address);
 void legacy_stacks_fini(struct legacy_engine *engine);
 
 /* unwind.c */
@@ -252,6 +269,7 @@ void legacy_unwind_deregister(uintptr_t frame_addr);
 
 /* structors.c */
 
+/** Not locked; the functions run on the caller's stack. */
 int legacy_run_structors(struct legacy_engine *engine, bool is_constructor, struct jd_error *err);
 
 #endif

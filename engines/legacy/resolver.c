@@ -35,18 +35,23 @@ static struct legacy_symbol *follow(struct legacy_engine *engine, struct legacy_
     return symbol;
 }
 
-static int grow_stub_symbols(struct legacy_engine *engine, struct jd_error *err)
+struct legacy_symbol *legacy_stub_symbol(const struct legacy_engine *engine, uint32_t stub_index)
 {
-    if (engine->stubs.count < engine->stub_symbol_capacity)
-        return JD_OK;
-    uint32_t capacity = engine->stub_symbol_capacity ? engine->stub_symbol_capacity * 2 : 256;
-    struct legacy_symbol **symbols =
-        realloc(engine->stub_symbols, capacity * sizeof(*engine->stub_symbols));
-    if (!symbols)
-        return jd_fail(err, JD_E_NO_MEMORY, NULL, "no memory for stubs");
-    engine->stub_symbols = symbols;
-    engine->stub_symbol_capacity = capacity;
-    return JD_OK;
+    return engine->stub_symbols[stub_index / LEGACY_STUB_BLOCK_SYMBOLS]
+                               [stub_index % LEGACY_STUB_BLOCK_SYMBOLS];
+}
+
+static int make_stub_room(struct legacy_engine *engine, struct jd_error *err)
+{
+    uint32_t block = engine->stubs.count / LEGACY_STUB_BLOCK_SYMBOLS;
+    if (block >= LEGACY_STUB_BLOCKS)
+        return jd_fail(err, JD_E_LIMIT, NULL, "an engine has at most %d stubs",
+                       LEGACY_STUB_BLOCK_SYMBOLS * LEGACY_STUB_BLOCKS);
+    if (!engine->stub_symbols[block])
+        engine->stub_symbols[block] =
+            calloc(LEGACY_STUB_BLOCK_SYMBOLS, sizeof(struct legacy_symbol *));
+    return engine->stub_symbols[block] ? JD_OK
+                                       : jd_fail(err, JD_E_NO_MEMORY, NULL, "no memory for stubs");
 }
 
 int legacy_symbol_stub(struct legacy_engine *engine, struct legacy_symbol *symbol,
@@ -56,13 +61,14 @@ int legacy_symbol_stub(struct legacy_engine *engine, struct legacy_symbol *symbo
     *out_addr = 0;
     if (symbol->stub_index == LEGACY_NO_STUB) {
         uint32_t index;
-        result = grow_stub_symbols(engine, err);
+        result = make_stub_room(engine, err);
         if (!result)
             result = legacy_stub_create(&engine->stubs, &index, err);
         if (result)
             return result;
         symbol->stub_index = index;
-        engine->stub_symbols[index] = symbol;
+        engine->stub_symbols[index / LEGACY_STUB_BLOCK_SYMBOLS][index % LEGACY_STUB_BLOCK_SYMBOLS] =
+            symbol;
         if (symbol->state == LEGACY_STATE_READY)
             legacy_stub_publish(&engine->stubs, index, symbol->addr);
     }
@@ -163,25 +169,33 @@ int legacy_symbol_address(struct legacy_engine *engine, struct legacy_symbol *sy
     return result;
 }
 
+struct ifunc_call {
+    uintptr_t resolver_addr, answer_addr;
+};
+
+static void call_ifunc_resolver(void *argument)
+{
+    struct ifunc_call *call = argument;
+    call->answer_addr = ((uintptr_t(*)(void))call->resolver_addr)();
+}
+
 /* The resolver of an ifunc is the program's code: it runs without the lock. */
 static int resolve_ifunc(struct legacy_engine *engine, struct legacy_symbol *symbol,
                          struct jd_error *err)
 {
     struct legacy_symbol *resolver =
         legacy_symbol_of(engine, symbol->module, legacy_ifunc_resolver(symbol->value));
-    uintptr_t resolver_addr, addr;
+    struct ifunc_call call = {0, 0};
     int result;
     if (!resolver)
         return jd_fail(err, JD_E_NO_MEMORY, symbol->name, "no memory for symbols");
     symbol->state = LEGACY_STATE_BUSY;
     symbol->busy_thread = pthread_self();
-    result = legacy_symbol_callable(engine, resolver, &resolver_addr, err);
-    if (!result) {
-        pthread_mutex_unlock(&engine->lock);
-        addr = ((uintptr_t(*)(void))resolver_addr)();
-        pthread_mutex_lock(&engine->lock);
-        symbol->addr = addr;
-    }
+    result = legacy_symbol_callable(engine, resolver, &call.resolver_addr, err);
+    if (!result)
+        result = legacy_call_out(engine, call_ifunc_resolver, &call, err);
+    if (!result)
+        symbol->addr = call.answer_addr;
     symbol->state = result ? LEGACY_STATE_IDLE : LEGACY_STATE_READY;
     pthread_cond_broadcast(&engine->changed);
     return result;
@@ -310,14 +324,11 @@ static int first_call(void *argument, struct jd_error *err)
 {
     struct first_call *call = argument;
     struct legacy_engine *engine = call->engine;
-    int result;
-    pthread_mutex_lock(&engine->lock);
     jd_probe_begin(engine->options.probe, JD_PHASE_RESOLVE);
-    result = legacy_symbol_callable(engine, call->symbol, &call->addr, err);
+    int result = legacy_symbol_callable(engine, call->symbol, &call->addr, err);
     if (!result && !engine->is_lazy)
         result = legacy_compile_closure(engine, err);
     jd_probe_end(engine->options.probe, JD_PHASE_RESOLVE);
-    pthread_mutex_unlock(&engine->lock);
     return result;
 }
 
@@ -335,12 +346,9 @@ uintptr_t legacy_resolve(void *context, uint32_t stub_index)
 {
     struct legacy_engine *engine = context;
     int saved_errno = errno;
-    struct first_call call = {.engine = engine};
     struct jd_error err = JD_ERROR_INIT;
-    pthread_mutex_lock(&engine->lock);
-    call.symbol = engine->stub_symbols[stub_index];
-    pthread_mutex_unlock(&engine->lock);
-    if (legacy_run_on_own_stack(engine, first_call, &call, &err))
+    struct first_call call = {.engine = engine, .symbol = legacy_stub_symbol(engine, stub_index)};
+    if (legacy_enter(engine, first_call, &call, &err))
         call.addr = report(engine, call.symbol->name, &err);
     errno = saved_errno;
     return call.addr;

@@ -1,37 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Stacks of the engine's own: LLVM needs far more stack than a thread that makes a first call may
- * have. Idle stacks are kept; each has a guard page below. Knows no engine internals but its list.
+ * Stacks of the engine's own. Idle ones are kept; each has a guard page below. Knows no engine
+ * internals but its list.
  */
 #include "internal.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/common_interface_defs.h>
-#define JD_ASAN 1
-#else
-#define JD_ASAN 0
-#endif
-
 /* As much as a main thread has by default. Only touched pages cost memory. */
-enum { STACK_BYTES = 8 << 20 };
+enum { STACK_BYTES = 8 << 20, HEADER_BYTES = 64 };
 
-/** Lies at the top of its own mapping. */
+/** Lies at the top of its own mapping, where the stack begins to grow down. */
 struct legacy_stack {
     struct legacy_stack *next;
     char *mapping;
     size_t mapping_bytes;
-};
-
-struct switched_call {
-    int (*work)(void *argument, struct jd_error *err);
-    void *argument;
-    struct jd_error *err;
-    int result;
-    const void *caller_bottom; /* for AddressSanitizer */
-    size_t caller_bytes;
 };
 
 static struct legacy_stack *new_stack(struct jd_error *err)
@@ -45,12 +29,12 @@ static struct legacy_stack *new_stack(struct jd_error *err)
         jd_fail(err, JD_E_NO_MEMORY, NULL, "no memory for a stack of %d bytes", STACK_BYTES);
         return NULL;
     }
-    struct legacy_stack *stack = (struct legacy_stack *)(void *)(mapping + bytes - 64);
+    struct legacy_stack *stack = (struct legacy_stack *)(void *)(mapping + bytes - HEADER_BYTES);
     *stack = (struct legacy_stack){.mapping = mapping, .mapping_bytes = bytes};
     return stack;
 }
 
-static struct legacy_stack *take_stack(struct legacy_engine *engine, struct jd_error *err)
+struct legacy_stack *legacy_stack_take(struct legacy_engine *engine, struct jd_error *err)
 {
     pthread_mutex_lock(&engine->stack_lock);
     struct legacy_stack *stack = engine->idle_stacks;
@@ -60,7 +44,7 @@ static struct legacy_stack *take_stack(struct legacy_engine *engine, struct jd_e
     return stack ? stack : new_stack(err);
 }
 
-static void put_stack(struct legacy_engine *engine, struct legacy_stack *stack)
+void legacy_stack_put(struct legacy_engine *engine, struct legacy_stack *stack)
 {
     pthread_mutex_lock(&engine->stack_lock);
     stack->next = engine->idle_stacks;
@@ -68,36 +52,19 @@ static void put_stack(struct legacy_engine *engine, struct legacy_stack *stack)
     pthread_mutex_unlock(&engine->stack_lock);
 }
 
-static void on_own_stack(void *argument)
+const void *legacy_stack_bottom(const struct legacy_stack *stack)
 {
-    struct switched_call *call = argument;
-#if JD_ASAN
-    __sanitizer_finish_switch_fiber(NULL, &call->caller_bottom, &call->caller_bytes);
-#endif
-    call->result = call->work(call->argument, call->err);
-#if JD_ASAN
-    __sanitizer_start_switch_fiber(NULL, call->caller_bottom, call->caller_bytes);
-#endif
+    return stack->mapping;
 }
 
-int legacy_run_on_own_stack(struct legacy_engine *engine,
-                            int (*work)(void *argument, struct jd_error *err), void *argument,
-                            struct jd_error *err)
+size_t legacy_stack_bytes(const struct legacy_stack *stack)
 {
-    struct switched_call call = {.work = work, .argument = argument, .err = err};
-    struct legacy_stack *stack = take_stack(engine, err);
-    if (!stack)
-        return err ? (int)err->code : JD_E_NO_MEMORY;
-#if JD_ASAN
-    void *fake_stack;
-    __sanitizer_start_switch_fiber(&fake_stack, stack->mapping, stack->mapping_bytes - 64);
-#endif
-    legacy_call_on_stack(stack, on_own_stack, &call);
-#if JD_ASAN
-    __sanitizer_finish_switch_fiber(fake_stack, NULL, NULL);
-#endif
-    put_stack(engine, stack);
-    return call.result;
+    return stack->mapping_bytes - HEADER_BYTES;
+}
+
+bool legacy_stack_contains(const struct legacy_stack *stack, const void *address)
+{
+    return (const char *)address >= stack->mapping && (const char *)address < (const char *)stack;
 }
 
 void legacy_stacks_fini(struct legacy_engine *engine)

@@ -66,28 +66,44 @@ static int by_priority(const void *left, const void *right)
     return a->order < b->order ? -1 : a->order > b->order;
 }
 
-static int run(struct legacy_engine *engine, struct legacy_symbol *symbol, struct jd_error *err)
-{
+struct request {
+    struct legacy_engine *engine;
+    bool is_constructor;
+    struct collection all;
+    struct legacy_symbol *symbol;
     uintptr_t addr;
-    int result = legacy_symbol_callable(engine, symbol, &addr, err);
+};
+
+static int gather(void *argument, struct jd_error *err)
+{
+    struct request *request = argument;
+    struct collection *all = &request->all;
+    int result = collect_all(all, request->is_constructor);
     if (result)
-        return result;
-    pthread_mutex_unlock(&engine->lock);
-    ((void (*)(void))addr)();
-    pthread_mutex_lock(&engine->lock);
+        return jd_fail(err, result, NULL, "no memory for static constructors");
+    if (all->count)
+        qsort(all->items, all->count, sizeof *all->items, by_priority);
     return JD_OK;
+}
+
+static int make_callable(void *argument, struct jd_error *err)
+{
+    struct request *request = argument;
+    return legacy_symbol_callable(request->engine, request->symbol, &request->addr, err);
 }
 
 int legacy_run_structors(struct legacy_engine *engine, bool is_constructor, struct jd_error *err)
 {
-    struct collection all = {.engine = engine};
-    int result = collect_all(&all, is_constructor);
-    if (result)
-        jd_fail(err, result, NULL, "no memory for static constructors");
-    else if (all.count)
-        qsort(all.items, all.count, sizeof *all.items, by_priority);
-    for (size_t i = 0; !result && i < all.count; i++)
-        result = run(engine, all.items[is_constructor ? i : all.count - 1 - i].symbol, err);
-    free(all.items);
+    struct request request = {
+        .engine = engine, .is_constructor = is_constructor, .all = {.engine = engine}};
+    const struct collection *all = &request.all;
+    int result = legacy_enter(engine, gather, &request, err);
+    for (size_t i = 0; !result && i < all->count; i++) {
+        request.symbol = all->items[is_constructor ? i : all->count - 1 - i].symbol;
+        result = legacy_enter(engine, make_callable, &request, err);
+        if (!result)
+            ((void (*)(void))request.addr)(); /* on the caller's stack, without the lock */
+    }
+    free(all->items);
     return result;
 }

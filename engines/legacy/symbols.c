@@ -293,10 +293,28 @@ static int add_answer(struct legacy_engine *engine, struct legacy_symbol *symbol
     return JD_OK;
 }
 
+struct creator_call {
+    struct legacy_engine *engine;
+    const char *name;
+    enum jd_symbol_kind kind;
+    struct jd_creation answer;
+    struct jd_error *err;
+    int result;
+};
+
+static void call_creator(void *argument)
+{
+    struct creator_call *call = argument;
+    struct legacy_engine *engine = call->engine;
+    call->result = engine->creator(engine->creator_context, &engine->base, call->name, call->kind,
+                                   &call->answer, call->err);
+}
+
 int legacy_symbol_create(struct legacy_engine *engine, struct legacy_symbol *symbol,
                          enum jd_symbol_kind kind, struct jd_error *err)
 {
-    struct jd_creation answer = {0};
+    struct creator_call call = {.engine = engine, .name = symbol->name, .kind = kind, .err = err};
+    const struct jd_creation *answer = &call.answer;
     const char *text = program_ir(engine, symbol->name);
     int result;
     if (text)
@@ -306,20 +324,19 @@ int legacy_symbol_create(struct legacy_engine *engine, struct legacy_symbol *sym
         return JD_OK;
     symbol->was_created_asked = true;
     engine->creator_calls++;
-    pthread_mutex_unlock(&engine->lock);
-    result =
-        engine->creator(engine->creator_context, &engine->base, symbol->name, kind, &answer, err);
-    pthread_mutex_lock(&engine->lock);
+    result = legacy_call_out(engine, call_creator, &call, err);
+    if (!result)
+        result = call.result;
     if (result) {
         symbol->was_created_asked = false; /* it may do better next time */
         return result;
     }
     if (symbol->origin != LEGACY_ORIGIN_NONE)
         return JD_OK; /* defined meanwhile, perhaps by the creator itself */
-    if (!answer.addr && answer.ir.bytes)
-        return add_answer(engine, symbol, &answer.ir, err);
-    if (answer.addr) {
-        symbol->addr = answer.addr;
+    if (!answer->addr && answer->ir.bytes)
+        return add_answer(engine, symbol, &answer->ir, err);
+    if (answer->addr) {
+        symbol->addr = answer->addr;
         symbol->origin = LEGACY_ORIGIN_CREATED;
     }
     return JD_OK;
@@ -327,14 +344,14 @@ int legacy_symbol_create(struct legacy_engine *engine, struct legacy_symbol *sym
 
 void legacy_symbols_fini(struct legacy_engine *engine)
 {
-    for (uint32_t i = 0; i < engine->names.capacity; i++)
-        free_symbol(engine->names.slots[i].item);
     for (uint32_t i = 0; i < engine->globals.capacity; i++) {
         struct legacy_global *global = engine->globals.slots[i].item;
         if (global && global->symbol->is_internal)
             free_symbol(global->symbol);
         free(global);
     }
+    for (uint32_t i = 0; i < engine->names.capacity; i++)
+        free_symbol(engine->names.slots[i].item);
     for (uint32_t i = 0; i < engine->definitions.capacity; i++) {
         struct legacy_definition *definition = engine->definitions.slots[i].item;
         if (definition && definition->owns_name)

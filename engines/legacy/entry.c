@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The way into the engine and out of it. In: with the lock held, on a stack of the engine's own,
+ * because LLVM needs more stack than the calling thread may have. Out: to foreign code (creator,
+ * ifunc resolver) without the lock.
+ *
+ * Two mishaps are noticed here. A signal handler that interrupts the engine on its own thread and
+ * makes a first call would wait for itself: it is refused. Foreign code that leaves with longjmp
+ * never comes back to the engine's stack, which then waits in the middle of its work: the next
+ * entry of that thread notices it, lets that work end with an error, and is itself refused.
+ */
+#include "internal.h"
+
+#include <setjmp.h>
+#include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/common_interface_defs.h>
+#define JD_ASAN 1
+#else
+#define JD_ASAN 0
+#endif
+
+/* A call from the engine's stack to foreign code; lies on that stack. */
+struct foreign_call {
+    struct foreign_call *outer;
+    const struct legacy_stack *stack;
+    sigjmp_buf resume;
+};
+
+/* A call onto an engine's stack; lies on the stack below it. */
+struct entry {
+    struct legacy_engine *engine;
+    int (*work)(void *argument, struct jd_error *err);
+    void *argument;
+    struct jd_error *err;
+    int result;
+    struct legacy_stack *stack;
+    const void *caller_bottom; /* for AddressSanitizer */
+    size_t caller_bytes;
+};
+
+static _Thread_local struct {
+    unsigned depth; /* not 0: this thread holds a lock of an engine or is about to */
+    struct foreign_call *foreign;
+    const struct legacy_stack *stack; /* of the engine's own, that this thread runs on */
+    sigjmp_buf *back;                 /* where work that was given up goes when it ends */
+} here;
+
+static void before_switch(void **fake_stack, const void *bottom, size_t bytes)
+{
+#if JD_ASAN
+    __sanitizer_start_switch_fiber(fake_stack, bottom, bytes);
+#else
+    (void)fake_stack, (void)bottom, (void)bytes;
+#endif
+}
+
+static void after_switch(void *fake_stack, const void **bottom, size_t *bytes)
+{
+#if JD_ASAN
+    __sanitizer_finish_switch_fiber(fake_stack, bottom, bytes);
+#else
+    (void)fake_stack, (void)bottom, (void)bytes;
+#endif
+}
+
+static void on_own_stack(void *argument)
+{
+    struct entry *entry = argument;
+    struct legacy_engine *engine = entry->engine;
+    struct legacy_stack *stack = entry->stack;
+    after_switch(NULL, &entry->caller_bottom, &entry->caller_bytes);
+    const void *caller_bottom = entry->caller_bottom;
+    size_t caller_bytes = entry->caller_bytes;
+    struct jd_error err = JD_ERROR_INIT;
+    pthread_mutex_lock(&engine->lock);
+    int result = entry->work(entry->argument, &err);
+    pthread_mutex_unlock(&engine->lock);
+    before_switch(NULL, caller_bottom, caller_bytes);
+    if (here.back) {
+        /* The caller's frames are gone, `entry` with them. */
+        sigjmp_buf *back = here.back;
+        here.back = NULL;
+        legacy_stack_put(engine, stack);
+        siglongjmp(*back, 1);
+    }
+    entry->result = result;
+    if (result)
+        jd_fail(entry->err, result, err.where, "%s", err.text);
+}
+
+/* Work whose foreign call never came back: let it see an error, clean up and end. */
+static void give_up(struct foreign_call *call)
+{
+    sigjmp_buf back;
+    void *fake_stack = NULL;
+    here.back = &back;
+    if (!sigsetjmp(back, 0))
+        siglongjmp(call->resume, 1);
+    after_switch(fake_stack, NULL, NULL);
+    here.stack = NULL;
+    here.depth = 0;
+}
+
+static bool give_up_abandoned(void)
+{
+    bool was_abandoned = false;
+    char frame;
+    while (here.foreign && !legacy_stack_contains(here.foreign->stack, &frame)) {
+        give_up(here.foreign);
+        was_abandoned = true;
+    }
+    return was_abandoned;
+}
+
+int legacy_enter(struct legacy_engine *engine, int (*work)(void *argument, struct jd_error *err),
+                 void *argument, struct jd_error *err)
+{
+    struct entry entry = {.engine = engine, .work = work, .argument = argument, .err = err};
+    const struct legacy_stack *outer = here.stack;
+    void *fake_stack = NULL;
+    if (here.depth)
+        return jd_fail(err, JD_E_STATE, NULL,
+                       "a signal handler that interrupted the engine cannot use it");
+    if (give_up_abandoned())
+        return jd_fail(err, JD_E_UNSUPPORTED, NULL,
+                       "the creator (or an ifunc resolver) was left by longjmp");
+    here.depth++;
+    entry.stack = legacy_stack_take(engine, err);
+    if (!entry.stack) {
+        here.depth--;
+        return err ? (int)err->code : JD_E_NO_MEMORY;
+    }
+    here.stack = entry.stack;
+    before_switch(&fake_stack, legacy_stack_bottom(entry.stack), legacy_stack_bytes(entry.stack));
+    legacy_call_on_stack(entry.stack, on_own_stack, &entry);
+    after_switch(fake_stack, NULL, NULL);
+    here.stack = outer;
+    legacy_stack_put(engine, entry.stack);
+    here.depth--;
+    return entry.result;
+}
+
+int legacy_call_out(struct legacy_engine *engine, void (*function)(void *argument), void *argument,
+                    struct jd_error *err)
+{
+    struct foreign_call call = {.outer = here.foreign, .stack = here.stack};
+    unsigned depth = here.depth;
+    volatile bool is_back = false;
+    pthread_mutex_unlock(&engine->lock);
+    if (!sigsetjmp(call.resume, 0)) {
+        here.foreign = &call;
+        here.depth = 0;
+        function(argument);
+        is_back = true;
+    }
+    here.foreign = call.outer;
+    here.depth = depth;
+    here.stack = call.stack;
+    pthread_mutex_lock(&engine->lock);
+    return is_back ? JD_OK
+                   : jd_fail(err, JD_E_UNSUPPORTED, NULL, "foreign code was left by longjmp");
+}
