@@ -16,7 +16,8 @@ struct workloads_entry {
     struct jd_workload workload;
     char hash[65];
     bool is_generated;
-    struct jd_synth_params shape; /**< when generated */
+    struct jd_synth_params shape;         /**< when generated */
+    char expected[JD_SYNTH_OUTPUT_BYTES]; /**< when generated and materialised */
     const char *output; /**< when generated: file name that the modules' names come from */
 };
 
