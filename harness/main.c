@@ -15,6 +15,8 @@ static const struct command {
 } commands[] = {
     {"list", jd_cmd_list, "show engines, workloads or suites"},
     {"run", jd_cmd_run, "run a program from LLVM IR"},
+    {"bench", jd_cmd_bench, "measure workloads under engines and write a report"},
+    {"child", jd_cmd_child, NULL},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
