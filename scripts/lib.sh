@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash disable=SC2034
 # What the scripts share: where the tree is, how to say things, how many jobs. Sourced by bash;
 # it knows nothing of engines, suites or packages.
 
@@ -50,9 +51,9 @@ build_preset() {
         die 1 "building preset '$preset' failed: see above"
 }
 
-# The bitcode of real programs. Without the network, or without source packages, a run goes on
-# without them: their tests and workloads say why they were left out.
+# The bitcode of real programs. What cannot be had (no network, no source package) is skipped with
+# its reason and is no failure: its tests and workloads say why they were left out.
 build_recipes() {
     "$root/scripts/build-recipes" >&2 </dev/null ||
-        say "real programs: skipped (scripts/build-recipes failed with the reason above)"
+        die 1 "building the real programs failed: see above (--no-recipes goes on without them)"
 }

@@ -152,7 +152,7 @@ def draw_rows(ax, report, looks, rows, engines, key):
                     solid_capstyle="butt", zorder=3)
             ax.plot([statistic["median"]], [y + offset], marker=looks.marker[engine], color=colour,
                     markersize=5.2, markeredgecolor="white", markeredgewidth=0.6, zorder=4,
-                    linestyle="none")
+                    linestyle="none", clip_on=False)
             values += [v for v in (low, statistic["median"], high) if v > 0]
     return values or [1]
 
@@ -229,6 +229,8 @@ def caption(report, opt_level, regime, metric, workloads):
         parts.append(f"Ratio below 1 is {better}. Bold: significant after Holm's correction and at "
                      f"least {format_percent(report.floor(regime))}, the effect that this run's A/A "
                      "calibration can tell from noise; grey: no verdict.")
+    if any(s and s["median"] == 0 for _, s in statistics):
+        parts.append("A value of 0 has no dot where the axis is logarithmic.")
     if any(cell and cell["status"] == "partial" for cell, _ in statistics):
         parts.append("*: some samples failed and are left out.")
     return " ".join(parts)

@@ -66,11 +66,15 @@ def scaled(value, steps):
 
 
 def format_ns(value):
+    if value == 0:
+        return "0"
     number, unit = scaled(value, [(1, "ns"), (1e3, "µs"), (1e6, "ms"), (1e9, "s")])
     return f"{three_digits(number)} {unit}"
 
 
 def format_bytes(value):
+    if value == 0:
+        return "0"
     number, unit = scaled(value, [(1, "B"), (2**10, "KiB"), (2**20, "MiB"), (2**30, "GiB")])
     return f"{three_digits(number)} {unit}"
 
