@@ -44,7 +44,7 @@ static const struct argp_option option_table[] = {
     {"json", KEY_JSON, "FILE", 0, "write the matrix of results", 0},
     {"expected", KEY_EXPECTED, "FILE", 0, "recorded exceptions (default: the source tree's)", 0},
     {"time-limit", KEY_LIMIT, "SECONDS", 0, "for each case (default: 30)", 0},
-    {"list", KEY_LIST, NULL, 0, "print engine, case and topic of every test and do nothing", 0},
+    {"list", KEY_LIST, NULL, 0, "print engine, case, topic and time limit of every test", 0},
     {"output", KEY_OUTPUT, "FILE", 0, "where --list prints to", 0},
     {"child", KEY_CHILD, NULL, OPTION_HIDDEN, NULL, 0},
     {NULL, 0, NULL, 0, NULL, 0},
@@ -108,6 +108,11 @@ static const struct argp argp_table = {
 
 /* --- list --- */
 
+static double limit_of(const struct plan *plan, const struct conformance_case *item)
+{
+    return item->flags & CASE_LONG ? 10 * plan->limit_seconds : plan->limit_seconds;
+}
+
 static int list_cells(const struct plan *plan)
 {
     FILE *out = plan->list_path ? fopen(plan->list_path, "w") : stdout;
@@ -117,7 +122,8 @@ static int list_cells(const struct plan *plan)
     }
     for (size_t i = 0; jd_engine_registry[i]; i++)
         for (const struct conformance_case *item = conformance_cases; item->name; item++)
-            fprintf(out, "%s %s %s\n", jd_engine_registry[i]->name, item->name, item->topic);
+            fprintf(out, "%s %s %s %g\n", jd_engine_registry[i]->name, item->name, item->topic,
+                    limit_of(plan, item));
     return fclose(out) ? 1 : 0;
 }
 
@@ -140,7 +146,7 @@ static int run_in_this_process(const struct plan *plan)
     uint32_t missing = conformance_case_missing(item, ops);
     for (enum trial_form form = TRIAL_TEXT; form <= TRIAL_BITCODE; form++) {
         for (unsigned level = 0; level <= 3; level++) {
-            bool is_default_level = level == 0 || level == 2;
+            bool is_default_level = level == 0 || (level == 2 && !(item->flags & CASE_LONG));
             if ((!plan->level_text && !is_default_level) ||
                 !is_wanted(plan, level, form, item->flags))
                 continue;
@@ -201,7 +207,7 @@ static int run_cells(const struct plan *plan, struct verdict_book *book, struct 
             if ((plan->engine && strcmp(plan->engine, cell.ops->name)) ||
                 (plan->case_name && strcmp(plan->case_name, item->name)))
                 continue;
-            int code = supervise_cell("/proc/self/exe", extra, plan->limit_seconds, &cell, err);
+            int code = supervise_cell("/proc/self/exe", extra, limit_of(plan, item), &cell, err);
             if (!code)
                 code = verdict_record(book, &cell, err);
             if (code)
