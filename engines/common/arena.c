@@ -414,11 +414,6 @@ void *jd_arena_writable(const struct jd_arena *arena, uintptr_t addr)
     return jd_arena_write_at(arena, (enum jd_arena_kind)((state & JD_PAGE_KIND) - 1), offset);
 }
 
-void jd_arena_flush_icache(uintptr_t addr, size_t size_bytes)
-{
-    __builtin___clear_cache((char *)addr, (char *)(addr + size_bytes));
-}
-
 void jd_arena_get_stats(const struct jd_arena *arena, struct jd_arena_stats *out)
 {
     for (size_t i = 0; i < JD_ARENA_KIND_COUNT; i++)

@@ -94,7 +94,9 @@ int jd_arena_seal(struct jd_arena *arena, struct jd_error *err);
 void *jd_arena_writable(const struct jd_arena *arena, uintptr_t addr);
 /** True when the address lies within the reservation. */
 bool jd_arena_contains(const struct jd_arena *arena, uintptr_t addr);
-/** Make freshly written code visible to instruction fetch (nothing to do on x86-64). */
+/** Make code that was written, whether new or over old, visible to instruction fetch at `addr`;
+ * before it runs. Nothing to do on x86-64. Emulators that do not see writes through an alias are
+ * told in their own way. */
 void jd_arena_flush_icache(uintptr_t addr, size_t size_bytes);
 /** Constant time, takes no lock; the fields are each right, but not of one instant. */
 void jd_arena_get_stats(const struct jd_arena *arena, struct jd_arena_stats *out);

@@ -24,6 +24,7 @@
 static pthread_mutex_t live_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct jd_arena *live;
 static bool is_fork_handled;
+static atomic_bool must_remap; /* this machine does not see code written through an alias */
 
 /* A refusal by policy is one error, want of memory (descriptors, mappings) another. */
 static int refused(int error, struct jd_error *err, const char *what)
@@ -82,6 +83,66 @@ static int reserve(struct jd_arena *arena, struct jd_error *err)
     return JD_OK;
 }
 
+/* Emulators translate code and must be told when it changes. QEMU 7.2 ignores the cache
+ * instructions of AArch64 (IC IVAU) and watches writes at the code's own address alone, so that
+ * code written through an alias over old code is never seen. Found out by trying, on the first
+ * bytes of the memfd; they are zero again afterwards. */
+static bool sees_new_code(const struct jd_arena *arena, const void *page)
+{
+    bool is_seen = true;
+#if defined(__aarch64__)
+    static const uint32_t movz_w0 = 0x52800000, ret = 0xd65f03c0;
+    uint32_t *write = (uint32_t *)(void *)arena->alias;
+    for (uint32_t i = 1; i <= 2; i++) {
+        write[0] = movz_w0 | i << 5;
+        write[1] = ret;
+        __builtin___clear_cache((char *)(uintptr_t)page, (char *)(uintptr_t)page + 8);
+        is_seen = is_seen && ((uint32_t(*)(void))(uintptr_t)page)() == i;
+    }
+    write[0] = write[1] = 0;
+#else
+    (void)arena;
+    (void)page;
+#endif
+    return is_seen;
+}
+
+static bool is_shared_code(const struct jd_arena *arena, uintptr_t addr)
+{
+    if (arena->mode != JD_ARENA_DUAL || !jd_arena_contains(arena, addr))
+        return false;
+    unsigned kind =
+        JD_PAGE_KIND &
+        atomic_load_explicit(&arena->pages[(addr - arena->base_addr) >> arena->page_shift],
+                             memory_order_relaxed);
+    return kind && jd_arena_kinds[kind - 1].prot & PROT_EXEC;
+}
+
+/* mmap is what every emulator notices: put the same pages in the same place again. The mapping
+ * changes hands in one step, so that other threads may run neighbouring code meanwhile. */
+static void remap_code(uintptr_t addr, size_t size_bytes)
+{
+    pthread_mutex_lock(&live_lock);
+    for (struct jd_arena *arena = live; arena; arena = arena->next) {
+        if (!is_shared_code(arena, addr))
+            continue;
+        size_t begin = (addr - arena->base_addr) & ~(arena->page - 1);
+        size_t end = jd_align_up(addr - arena->base_addr + size_bytes, arena->page);
+        void *at = (unsigned char *)arena->base_addr + begin;
+        if (mmap(at, end - begin, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, arena->memfd,
+                 (off_t)begin) == MAP_FAILED)
+            abort(); /* old code would run in place of new */
+    }
+    pthread_mutex_unlock(&live_lock);
+}
+
+void jd_arena_flush_icache(uintptr_t addr, size_t size_bytes)
+{
+    __builtin___clear_cache((char *)addr, (char *)(addr + size_bytes));
+    if (size_bytes && atomic_load_explicit(&must_remap, memory_order_relaxed))
+        remap_code(addr, size_bytes);
+}
+
 /* Find out at once, not at the first function, that the system forbids executable memory: do to one
  * page what will be done to all of them. */
 static int probe_executable(const struct jd_arena *arena, struct jd_error *err)
@@ -94,6 +155,8 @@ static int probe_executable(const struct jd_arena *arena, struct jd_error *err)
     if (page == MAP_FAILED)
         return refused(errno, err, is_dual ? "mmap of a memfd with PROT_EXEC" : "mmap");
     int rc = JD_OK;
+    if (is_dual && !sees_new_code(arena, page))
+        atomic_store(&must_remap, true);
     if (!is_dual) {
         *(volatile unsigned char *)page = 0; /* policies differ for pages that were written */
         if (mprotect(page, arena->page, PROT_READ | PROT_EXEC))
