@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Writes the link graph of the configured tree for the layering test: one line per fact, tab
-# separated, after every target exists. Facts: "target NAME DIR", "link NAME LIBRARY" (what NAME
+# separated, after every target exists. Facts: "target NAME FOLDER", "link NAME LIBRARY" (what NAME
 # itself compiles and links with), "interface NAME LIBRARY" (what users of NAME get),
-# "include NAME DIR" (its own include directories).
+# "exposes NAME FOLDER" (include directories that users of NAME get; folders of the tree relative).
 
 function(jd_write_link_graph file)
   set(pending "${PROJECT_SOURCE_DIR}")
@@ -16,9 +16,9 @@ function(jd_write_link_graph file)
     foreach(target IN LISTS targets)
       string(APPEND facts "target\t${target}\t${relative}\n")
       get_target_property(type ${target} TYPE)
-      set(properties "interface:INTERFACE_LINK_LIBRARIES" "include:INTERFACE_INCLUDE_DIRECTORIES")
+      set(properties "interface:INTERFACE_LINK_LIBRARIES" "exposes:INTERFACE_INCLUDE_DIRECTORIES")
       if(NOT type STREQUAL "INTERFACE_LIBRARY")
-        list(APPEND properties "link:LINK_LIBRARIES" "include:INCLUDE_DIRECTORIES")
+        list(APPEND properties "link:LINK_LIBRARIES")
       endif()
       foreach(pair IN LISTS properties)
         string(REGEX REPLACE "(.*):(.*)" "\\1;\\2" pair "${pair}")
@@ -27,6 +27,7 @@ function(jd_write_link_graph file)
         get_target_property(values ${target} ${property})
         if(values)
           foreach(value IN LISTS values)
+            string(REPLACE "${PROJECT_SOURCE_DIR}/" "" value "${value}")
             string(APPEND facts "${fact}\t${target}\t${value}\n")
           endforeach()
         endif()

@@ -30,6 +30,8 @@ BAD = [
     ("statistics and records must not see JSON, clocks or engines",
      "harness/record.c", "<jansson.h>", []),
     ("statistics and records must not see JSON, clocks or engines",
+     "harness/record.c", '"record_json.h"', ["harness/record_json.h"]),
+    ("statistics and records must not see JSON, clocks or engines",
      "harness/stats_rank.c", '"jitduel/engine.h"', ["engines/include/jitduel/engine.h"]),
     ("elf_read, reloc, stubs and arena must not see LLVM",
      "engines/common/reloc_aarch64.c", "<llvm/BinaryFormat/ELF.h>", []),
@@ -45,6 +47,8 @@ GOOD = [
     ("harness/child.c", '"jitduel/engine.h"', ["engines/include/jitduel/engine.h"]),
     ("harness/child.c", "<time.h>", []),
     ("harness/json_writer.c", "<jansson.h>", []),
+    ("harness/record_json.c", '"record.h"', ["harness/record.h"]),
+    ("harness/record_json.c", "<jansson.h>", []),
 ]
 
 GRAPH = ["target\tjd_legacy\tengines/legacy", "target\tjd_mcjit\tengines/mcjit",
@@ -53,7 +57,8 @@ GRAPH = ["target\tjd_legacy\tengines/legacy", "target\tjd_mcjit\tengines/mcjit",
          "link\tjd_legacy\tjd_common", "interface\tjd_legacy\tjd_common",
          "link\tjd_common\tjd_llvm", "interface\tjd_common\t$<LINK_ONLY:jd_llvm>",
          "interface\tjd_engines\t$<LINK_ONLY:jd_legacy>", "link\tjd_engines\tjd_legacy",
-         "link\tjd_harness\tjd_engines"]
+         "exposes\tjd_engines\tengines/include", "exposes\tjd_legacy\tengines/legacy",
+         "exposes\tjd_common\tengines/common", "link\tjd_harness\tjd_engines"]
 
 
 def offences_in(files):
@@ -106,6 +111,7 @@ class Links(unittest.TestCase):
         self.assert_offence("link\tjd_mcjit\tjd_legacy", "another engine's folder")
         self.assert_offence("link\tjd_harness\tjd_llvm", "the harness must not see LLVM")
         self.assert_offence("interface\tjd_engines\tjd_legacy", "engine's private header")
+        self.assert_offence("link\tjd_harness\tjd_common", "engine's private header")
 
     def test_public_dependency_leaks_to_users(self):
         self.assert_offence("interface\tjd_engines\tjd_llvm",
