@@ -7,6 +7,15 @@
 
 #include "cli.h"
 #include "commands.h"
+#include "jitduel/synth.h"
+
+/* The generator belongs to the workloads and names itself by argv[0]. */
+static int synth(int argc, char **argv)
+{
+    static char name[] = "jitduel synth";
+    argv[0] = name;
+    return jd_synth_main(argc, argv);
+}
 
 static const struct command {
     const char *name;
@@ -16,6 +25,7 @@ static const struct command {
     {"list", jd_cmd_list, "show engines, workloads or suites"},
     {"run", jd_cmd_run, "run a program from LLVM IR"},
     {"bench", jd_cmd_bench, "measure workloads under engines and write a report"},
+    {"synth", synth, "generate IR of a given shape"},
     {"child", jd_cmd_child, NULL},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };

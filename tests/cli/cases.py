@@ -382,7 +382,8 @@ case("main.unknown_command", "tool", ["frobnicate"], code=64,
      err=one_line(r"frobnicate: unknown command \(see 'jitduel --help'\)"))
 case("main.near_command", "tool", ["rum"], code=64,
      err=one_line(r"rum: unknown command, did you mean 'run'\? .*"))
-case("main.help", "tool", ["--help"], out=r"Usage: jitduel COMMAND.*\n  list .*\n  run .*")
+case("main.help", "tool", ["--help"], 
+     out=r"Usage: jitduel COMMAND.*\n  list .*\n  run .*\n  bench .*\n  synth .*")
 case("main.version", "tool", ["--version"], out=r"jitduel \d+\.\d+\.\d+ \(LLVM 19\.\d+\.\d+, .*\)\n")
 case("main.hidden_command", "tool", ["--help"], out=r"(?!.*\bchild\b).*")
 
@@ -402,6 +403,8 @@ def help_is_complete(context):
 
 case("run.help", "tool", ["run", "--help"], out=r"Usage: jitduel run .*", check=help_is_complete)
 case("run.usage", "tool", ["run", "--usage"], out=r"Usage: jitduel run .*")
+case("bench.help", "tool", ["bench", "--help"], out=r"Usage: jitduel bench .*")
+case("synth.help", "tool", ["synth", "--help"], out=r"Usage: jitduel synth .*")
 case("run.no_file", "tool", ["run"], code=64, err=one_line(r"run: an IR file is missing .*"))
 case("run.no_file_but_arguments", "tool", ["run", "--", "x.ll"], code=64,
      err=one_line(r"run: an IR file is missing .*"))
