@@ -21,6 +21,10 @@ static int check_options(const struct jd_engine_options *options, struct jd_erro
     if (options->granularity == JD_GRAN_FUNCTION || options->granularity == JD_GRAN_BLOCK)
         return jd_fail(err, JD_E_UNSUPPORTED, "granularity",
                        "MCJIT compiles whole modules: 'engine' or 'module'");
+    if (options->granularity == JD_GRAN_MODULE && !options->is_lazy_disabled)
+        return jd_fail(err, JD_E_UNSUPPORTED, "granularity",
+                       "a module is compiled when it is linked, not at the first call into it: "
+                       "'module' needs laziness switched off");
     if (options->speculate_threads)
         return jd_fail(err, JD_E_UNSUPPORTED, "speculate_threads",
                        "everything is compiled ahead already");
@@ -168,6 +172,7 @@ static void destroy(struct jd_engine *base)
         jd_arena_destroy(engine->arena);
     if (engine->passes_machine)
         LLVMDisposeTargetMachine(engine->passes_machine);
+    mcjit_selections_fini(engine);
     mcjit_symbol_table_fini(&engine->symbols);
     mcjit_phase_end(&engine->phases);
     for (size_t i = 0; i < engine->tls_control_count; i++)
@@ -260,7 +265,9 @@ static int prepare(struct jd_engine *base, struct jd_error *err)
 {
     struct mcjit_engine *engine = of(base);
     pthread_mutex_lock(&engine->lock);
-    int result = is_by_module(engine) ? JD_OK : mcjit_prepare_all(engine, err);
+    int result = mcjit_check_creators(engine, (uintptr_t)__builtin_frame_address(0), err);
+    if (!result && !is_by_module(engine))
+        result = mcjit_prepare_all(engine, err);
     pthread_mutex_unlock(&engine->lock);
     return result;
 }
@@ -270,7 +277,7 @@ static int prepare(struct jd_engine *base, struct jd_error *err)
 static int prepare_definer(struct mcjit_engine *engine, struct mcjit_module *definer,
                            struct jd_error *err)
 {
-    if (is_by_module(engine) || engine->asking_count)
+    if (is_by_module(engine) || engine->asked)
         return mcjit_prepare_root(engine, definer, err);
     return mcjit_prepare_all(engine, err);
 }
@@ -314,7 +321,9 @@ static int lookup(struct jd_engine *base, const char *name, uintptr_t *out_addr,
     struct mcjit_engine *engine = of(base);
     *out_addr = 0;
     pthread_mutex_lock(&engine->lock);
-    int result = lookup_locked(engine, name, out_addr, err);
+    int result = mcjit_check_creators(engine, (uintptr_t)__builtin_frame_address(0), err);
+    if (!result)
+        result = lookup_locked(engine, name, out_addr, err);
     pthread_mutex_unlock(&engine->lock);
     return result;
 }
@@ -323,7 +332,9 @@ static int run_constructors(struct jd_engine *base, struct jd_error *err)
 {
     struct mcjit_engine *engine = of(base);
     pthread_mutex_lock(&engine->lock);
-    int result = is_by_module(engine) ? mcjit_prepare_structors(engine, err)
+    int result = mcjit_check_creators(engine, (uintptr_t)__builtin_frame_address(0), err);
+    if (!result)
+        result = is_by_module(engine) ? mcjit_prepare_structors(engine, err)
                                       : mcjit_prepare_all(engine, err);
     if (!result)
         result = mcjit_run_constructors(engine, err);
@@ -413,7 +424,7 @@ const struct jd_engine_ops jd_mcjit_ops = {
     .abi = JD_ENGINE_ABI,
     .name = "mcjit",
     .summary = "eager: LLVM's MCJIT compiles and links whole modules before anything runs",
-    .caps = JD_CAP_GRAN_MODULE,
+    .caps = 0,
     .create = create,
     .destroy = destroy,
     .add_module = add_module,

@@ -65,6 +65,19 @@ static int create_engine(struct mcjit_generation *generation, const struct mcjit
     return result;
 }
 
+static int set_up_engine(struct mcjit_generation *generation, struct jd_error *err)
+{
+    int result;
+    generation->machine = LLVMGetExecutionEngineTargetMachine(generation->engine);
+    jd_target_shim_use_emulated_tls(generation->machine);
+    mcjit_shim_use_pic(generation->machine);
+    result = mcjit_generation_map(generation, LINK_NAME, (uintptr_t)generation, err);
+    if (result)
+        return result;
+    return mcjit_generation_map(generation, "__emutls_get_address",
+                                (uintptr_t)jd_host_tls_get_address, err);
+}
+
 int mcjit_generation_create(uint32_t number, const struct mcjit_settings *settings,
                             struct jd_arena *arena, struct mcjit_phases *phases,
                             struct mcjit_generation **out, struct jd_error *err)
@@ -80,15 +93,12 @@ int mcjit_generation_create(uint32_t number, const struct mcjit_settings *settin
     result = mcjit_memory_create(arena, phases, &generation->memory, err);
     if (!result)
         result = create_engine(generation, settings, err);
+    if (!result)
+        result = set_up_engine(generation, err);
     if (result) {
         mcjit_generation_destroy(generation);
         return result;
     }
-    generation->machine = LLVMGetExecutionEngineTargetMachine(generation->engine);
-    jd_target_shim_use_emulated_tls(generation->machine);
-    mcjit_shim_use_pic(generation->machine);
-    mcjit_generation_map(generation, LINK_NAME, (uintptr_t)generation);
-    mcjit_generation_map(generation, "__emutls_get_address", (uintptr_t)jd_host_tls_get_address);
     *out = generation;
     return JD_OK;
 }
@@ -161,18 +171,20 @@ int mcjit_generation_read(struct mcjit_generation *generation, const struct jd_i
     return result ? jd_fail(err, error.code, error.where, "%s", error.text) : JD_OK;
 }
 
-void mcjit_generation_map(struct mcjit_generation *generation, const char *name, uintptr_t addr)
+int mcjit_generation_map(struct mcjit_generation *generation, const char *name, uintptr_t addr,
+                         struct jd_error *err)
 {
     /* \01: the name is what the object file has. A mapping is by name, the value does not count. */
     size_t length = strlen(name);
     char *raw = malloc(length + 1);
     if (!raw)
-        return; /* the name then stays unresolved at link, which is reported */
+        return jd_fail(err, JD_E_NO_MEMORY, name, "no room to map it");
     raw[0] = '\01';
     memcpy(raw + 1, name, length);
     LLVMSetValueName2(generation->scratch, raw, length + 1);
     LLVMAddGlobalMapping(generation->engine, generation->scratch, (void *)addr);
     free(raw);
+    return JD_OK;
 }
 
 static void add_attribute(LLVMContextRef context, LLVMValueRef function, const char *kind,
@@ -246,7 +258,12 @@ int mcjit_generation_finalize(struct mcjit_generation *generation, struct jd_err
         return result;
     if (LLVMExecutionEngineGetErrMsg(generation->engine, &message))
         return jd_llvm_take_message(err, JD_E_UNRESOLVED, "link", message);
-    return mcjit_memory_check(generation->memory, err);
+    if (!arguments.addr)
+        return jd_fail(err, JD_E_INTERNAL, "link", "MCJIT did not link");
+    result = mcjit_memory_check(generation->memory, err);
+    if (!result)
+        mcjit_memory_accept_batch(generation->memory);
+    return result;
 }
 
 uintptr_t mcjit_generation_address(struct mcjit_generation *generation, const char *name)

@@ -44,8 +44,10 @@ bool mcjit_generation_destroy(struct mcjit_generation *generation);
 /** Read a module into the generation's context, whole. Errors: as jd_target_read_ir. */
 int mcjit_generation_read(struct mcjit_generation *generation, const struct jd_ir *ir,
                           LLVMModuleRef *out, struct jd_error *err);
-/** From now on `name` (as in the object file) is at `addr`, for what is compiled later. */
-void mcjit_generation_map(struct mcjit_generation *generation, const char *name, uintptr_t addr);
+/** From now on `name` (as in the object file) is at `addr`, for what is compiled later. Errors:
+ * NO_MEMORY. */
+int mcjit_generation_map(struct mcjit_generation *generation, const char *name, uintptr_t addr,
+                         struct jd_error *err);
 /** Compile and load one module, which is consumed; nothing is linked yet. `number` must be new in
  * the generation. On failure the generation must be retired. Errors: COMPILE, and those of the
  * memory manager. */

@@ -48,15 +48,19 @@ static LLVMValueRef new_declaration(LLVMValueRef like)
     return made;
 }
 
-/* `made` takes the name of `old`, which is left without one. */
-static void take_name(LLVMValueRef made, LLVMValueRef old)
+/* A declaration that takes the name of `old`, which is left without one; NULL: no memory. */
+static LLVMValueRef declare_instead(LLVMValueRef old)
 {
     size_t length;
     const char *name = LLVMGetValueName2(old, &length);
     char *copy = strndup(name, length);
-    LLVMSetValueName2(old, "", 0);
-    LLVMSetValueName2(made, copy ? copy : "", copy ? length : 0);
+    LLVMValueRef made = copy ? new_declaration(old) : NULL;
+    if (made) {
+        LLVMSetValueName2(old, "", 0);
+        LLVMSetValueName2(made, copy, length);
+    }
     free(copy);
+    return made;
 }
 
 static int edit_failed(const struct edit *edit)
@@ -76,25 +80,28 @@ static int make_unique(const struct edit *edit, LLVMValueRef global)
 
 /* --- What loses ------------------------------------------------------------------------------- */
 
-/* The alias or ifunc that is defined in terms of the object and is not a loser itself (those are
- * gone by now). */
-static LLVMValueRef dependent_alias(LLVMValueRef object)
+/* An alias or ifunc is defined in terms of the object, maybe of a place within it. Those that lose
+ * are gone by now. */
+static bool has_dependent_alias(LLVMValueRef value)
 {
-    for (LLVMUseRef use = LLVMGetFirstUse(object); use; use = LLVMGetNextUse(use)) {
+    for (LLVMUseRef use = LLVMGetFirstUse(value); use; use = LLVMGetNextUse(use)) {
         LLVMValueRef user = LLVMGetUser(use);
-        if (LLVMIsAGlobalAlias(user) || LLVMIsAGlobalIFunc(user))
-            return user;
+        if (LLVMIsAGlobalAlias(user) || LLVMIsAGlobalIFunc(user) ||
+            (LLVMIsAConstantExpr(user) && has_dependent_alias(user)))
+            return true;
     }
-    return NULL;
+    return false;
 }
 
 /* An alias stays with this module's body although the name goes elsewhere: the body becomes
  * internal, and everything but the aliases turns to a declaration. */
 static int split_body(const struct edit *edit, LLVMValueRef object)
 {
-    LLVMValueRef declaration = new_declaration(object);
+    LLVMValueRef declaration = declare_instead(object);
     LLVMModuleRef module = edit->module->llvm;
-    take_name(declaration, object);
+    size_t length;
+    if (!declaration)
+        return edit_failed(edit);
     LLVMReplaceAllUsesWith(object, declaration);
     for (LLVMValueRef a = LLVMGetFirstGlobalAlias(module); a; a = LLVMGetNextGlobalAlias(a))
         if (LLVMAliasGetAliasee(a) == declaration)
@@ -102,13 +109,17 @@ static int split_body(const struct edit *edit, LLVMValueRef object)
     for (LLVMValueRef i = LLVMGetFirstGlobalIFunc(module); i; i = LLVMGetNextGlobalIFunc(i))
         if (LLVMGetGlobalIFuncResolver(i) == declaration)
             LLVMSetGlobalIFuncResolver(i, object);
+    if (has_dependent_alias(declaration))
+        return jd_fail(edit->err, JD_E_UNSUPPORTED, edit->module->ir.name,
+                       "has an alias into the middle of '%s', which another module defines",
+                       LLVMGetValueName2(declaration, &length));
     LLVMSetLinkage(object, LLVMInternalLinkage);
     return JD_OK; /* the body gets its name with the other internals */
 }
 
 static int drop_object(const struct edit *edit, LLVMValueRef object)
 {
-    if (dependent_alias(object))
+    if (has_dependent_alias(object))
         return split_body(edit, object);
     if (LLVMIsAFunction(object))
         mcjit_shim_delete_body(object);
@@ -118,12 +129,14 @@ static int drop_object(const struct edit *edit, LLVMValueRef object)
     return JD_OK;
 }
 
-static void drop_indirect(LLVMValueRef alias)
+static int drop_indirect(const struct edit *edit, LLVMValueRef alias)
 {
-    LLVMValueRef declaration = new_declaration(alias);
-    take_name(declaration, alias);
+    LLVMValueRef declaration = declare_instead(alias);
+    if (!declaration)
+        return edit_failed(edit);
     LLVMReplaceAllUsesWith(alias, declaration);
     mcjit_shim_erase(alias);
+    return JD_OK;
 }
 
 /* --- What stays ------------------------------------------------------------------------------- */
@@ -162,8 +175,7 @@ static int apply_definition(const struct edit *edit, LLVMValueRef global)
     }
     if (is_object(global))
         return drop_object(edit, global);
-    drop_indirect(global);
-    return JD_OK;
+    return drop_indirect(edit, global);
 }
 
 static int apply_local(const struct edit *edit, LLVMValueRef global)

@@ -91,7 +91,8 @@ struct mcjit_engine {
     jd_creator_fn creator;
     void *creator_context;
     uint32_t creator_epoch;
-    unsigned asking_count; /* creators that are being asked right now */
+    struct mcjit_symbol *asked; /* a creator is being asked for these right now */
+    struct mcjit_selection *selections;
     uint64_t unlock_count; /* times that the lock was given up inside an operation */
     uint64_t prepare_count;
     char dso_handle; /* its address is __dso_handle */
@@ -101,8 +102,10 @@ struct mcjit_engine {
 
 extern const struct jd_engine_ops jd_mcjit_ops;
 
-/** The modules that one prepare hands over together. */
+/** The modules that one prepare hands over together. The engine has the list of them, because a
+ * creator may leave a prepare by longjmp. */
 struct mcjit_selection {
+    struct mcjit_selection *next;
     struct mcjit_module **modules;
     size_t count;
     uint64_t id; /**< differs from that of every earlier one */
@@ -168,6 +171,10 @@ int mcjit_linkage_apply(struct mcjit_engine *engine, struct mcjit_module *module
 int mcjit_resolve(struct mcjit_engine *engine, struct mcjit_symbol *symbol,
                   enum jd_symbol_kind kind, const char *where, bool *out_is_found,
                   struct jd_error *err);
+/** To be called first by whatever may resolve names, with its own stack frame: finds out that a
+ * creator which this thread asked from a deeper frame never returned. Errors: UNSUPPORTED, once;
+ * the creator may be asked again after. */
+int mcjit_check_creators(struct mcjit_engine *engine, uintptr_t frame_addr, struct jd_error *err);
 /** Resolve every name that the selected modules declare, selecting the modules that define them.
  * On success the lock was held since the last name was looked at. Errors: UNRESOLVED, UNSUPPORTED,
  * STATE (from within a creator, for what it is being asked), those of the creator. */
@@ -178,6 +185,9 @@ int mcjit_select(struct mcjit_selection *selection, struct mcjit_module *module,
                  struct jd_error *err);
 
 /* --- prepare.c -------------------------------------------------------------------------------- */
+
+/** Frees the selections that were left behind. */
+void mcjit_selections_fini(struct mcjit_engine *engine);
 
 /** Compile all pending modules. */
 int mcjit_prepare_all(struct mcjit_engine *engine, struct jd_error *err);

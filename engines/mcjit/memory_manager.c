@@ -17,6 +17,7 @@ struct mcjit_memory {
     struct mcjit_phases *phases;
     struct jd_arena_block *blocks; /* of this batch */
     size_t block_count, block_room;
+    bool is_committed;
     void **substitutes; /* heap memory that failed batches were given; kept until destroy */
     size_t substitute_count;
     struct jd_error error; /* of this batch */
@@ -132,7 +133,7 @@ static void commit_batch(struct mcjit_memory *memory)
         if (block->kind == JD_ARENA_CODE)
             jd_arena_flush_icache(block->addr, block->size_bytes);
     }
-    memory->block_count = 0;
+    memory->is_committed = true;
     jd_arena_seal(memory->arena, &memory->error);
 }
 
@@ -172,10 +173,19 @@ int mcjit_memory_check(const struct mcjit_memory *memory, struct jd_error *err)
     return error->code ? jd_fail(err, error->code, error->where, "%s", error->text) : JD_OK;
 }
 
+void mcjit_memory_accept_batch(struct mcjit_memory *memory)
+{
+    memory->block_count = 0;
+    memory->is_committed = false;
+    memory->is_finalize_expected = false;
+}
+
 void mcjit_memory_abandon_batch(struct mcjit_memory *memory)
 {
     for (size_t i = 0; i < memory->block_count; i++)
-        jd_arena_abort(memory->arena, &memory->blocks[i]);
-    memory->block_count = 0;
-    memory->is_finalize_expected = false;
+        if (memory->is_committed)
+            jd_arena_free(memory->arena, &memory->blocks[i]);
+        else
+            jd_arena_abort(memory->arena, &memory->blocks[i]);
+    mcjit_memory_accept_batch(memory);
 }

@@ -34,6 +34,8 @@ LLVMMCJITMemoryManagerRef mcjit_memory_llvm(struct mcjit_memory *memory);
 void mcjit_memory_expect_finalize(struct mcjit_memory *memory);
 /** 0, or the batch's first failure (ARENA_FULL, EXEC_DENIED, NO_MEMORY). */
 int mcjit_memory_check(const struct mcjit_memory *memory, struct jd_error *err);
+/** The batch is finished and stays. */
+void mcjit_memory_accept_batch(struct mcjit_memory *memory);
 /** Gives the batch's blocks back to the arena. Nothing of the batch may be used after. */
 void mcjit_memory_abandon_batch(struct mcjit_memory *memory);
 

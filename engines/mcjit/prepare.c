@@ -28,34 +28,49 @@ static int run_passes(struct mcjit_engine *engine, struct mcjit_module *module,
 
 /* --- Handing over ----------------------------------------------------------------------------- */
 
-static void map_name(struct mcjit_generation *generation, struct mcjit_symbol *symbol)
+/* What code generation calls the control object of a thread-local variable. The caller frees it. */
+static char *tls_control_name(const struct mcjit_symbol *symbol)
 {
-    static const char control[] = "__emutls_v."; /* what code generation calls the control object */
     char *name = NULL;
+    return asprintf(&name, "__emutls_v.%s", symbol->name) < 0 ? NULL : name;
+}
+
+static int map_name(struct mcjit_generation *generation, struct mcjit_symbol *symbol,
+                    struct jd_error *err)
+{
+    char *control = NULL;
+    int result;
     if (!symbol->addr || symbol->mapped_in == generation->number ||
         symbol->home == generation->number)
-        return;
-    symbol->mapped_in = generation->number;
-    if (!symbol->is_tls)
-        mcjit_generation_map(generation, symbol->name, symbol->addr);
-    else if (asprintf(&name, "%s%s", control, symbol->name) >= 0)
-        mcjit_generation_map(generation, name, symbol->addr);
-    free(name);
+        return JD_OK;
+    if (!symbol->is_tls) {
+        result = mcjit_generation_map(generation, symbol->name, symbol->addr, err);
+    } else {
+        control = tls_control_name(symbol);
+        result = control ? mcjit_generation_map(generation, control, symbol->addr, err)
+                         : jd_fail(err, JD_E_NO_MEMORY, symbol->name, "no room to map it");
+        free(control);
+    }
+    if (!result)
+        symbol->mapped_in = generation->number;
+    return result;
 }
 
 /* Tell MCJIT where everything is that these modules declare. */
-static void map_references(struct mcjit_engine *engine, struct mcjit_generation *generation,
-                           const struct mcjit_selection *selection)
+static int map_names(struct mcjit_engine *engine, struct mcjit_generation *generation,
+                     const struct mcjit_selection *selection, struct jd_error *err)
 {
-    for (size_t i = 0; i < engine->user_symbol_count; i++)
-        map_name(generation, engine->user_symbols[i]);
+    int result = JD_OK;
+    for (size_t i = 0; i < engine->user_symbol_count && !result; i++)
+        result = map_name(generation, engine->user_symbols[i], err);
     for (size_t i = 0; i < selection->count; i++) {
         const struct mcjit_module *module = selection->modules[i];
-        for (size_t j = 0; j < module->reference_count; j++)
-            map_name(generation, module->references[j].symbol);
-        for (size_t j = 0; j < module->definition_count; j++)
-            map_name(generation, module->definitions[j].symbol);
+        for (size_t j = 0; j < module->reference_count && !result; j++)
+            result = map_name(generation, module->references[j].symbol, err);
+        for (size_t j = 0; j < module->definition_count && !result; j++)
+            result = map_name(generation, module->definitions[j].symbol, err);
     }
+    return result;
 }
 
 static uint64_t count_bodies(LLVMModuleRef module)
@@ -94,12 +109,14 @@ static int link_batch(struct mcjit_engine *engine, struct mcjit_generation *gene
 
 /* --- Afterwards ------------------------------------------------------------------------------- */
 
-static uintptr_t address_of_tls(struct mcjit_generation *generation, const char *name)
+static uintptr_t address_of(struct mcjit_generation *generation, const struct mcjit_symbol *symbol)
 {
-    char *control = NULL;
-    uintptr_t addr = 0;
-    if (asprintf(&control, "__emutls_v.%s", name) >= 0)
-        addr = mcjit_generation_address(generation, control);
+    char *control;
+    uintptr_t addr;
+    if (!symbol->is_tls)
+        return mcjit_generation_address(generation, symbol->name);
+    control = tls_control_name(symbol);
+    addr = control ? mcjit_generation_address(generation, control) : 0;
     free(control);
     return addr;
 }
@@ -114,8 +131,7 @@ static void bind_definitions(struct mcjit_generation *generation, struct mcjit_m
         if (symbol->definer != module->number || symbol->is_user_defined)
             continue;
         symbol->home = generation->number;
-        symbol->addr = symbol->is_tls ? address_of_tls(generation, symbol->name)
-                                      : mcjit_generation_address(generation, symbol->name);
+        symbol->addr = address_of(generation, symbol);
     }
     for (size_t i = 0; i < module->reference_count; i++)
         module->references[i].symbol->is_bound = true;
@@ -171,8 +187,7 @@ static int compile_selection(struct mcjit_engine *engine, struct mcjit_generatio
 {
     uint64_t compiled_before = engine->functions_compiled;
     struct mcjit_module *culprit = NULL;
-    int result = JD_OK;
-    map_references(engine, generation, selection);
+    int result = map_names(engine, generation, selection, err);
     for (size_t i = 0; i < selection->count && !result; i++) {
         result = compile(engine, generation, selection->modules[i], err);
         if (is_fault_of_module(result))
@@ -272,16 +287,47 @@ static int make_all_ready(struct mcjit_engine *engine, struct mcjit_selection *s
     return result;
 }
 
+static struct mcjit_selection *begin_selection(struct mcjit_engine *engine, struct jd_error *err)
+{
+    struct mcjit_selection *selection = calloc(1, sizeof *selection);
+    if (!selection) {
+        jd_fail(err, JD_E_NO_MEMORY, "prepare", "no room to select modules");
+        return NULL;
+    }
+    selection->id = ++engine->prepare_count;
+    selection->next = engine->selections;
+    engine->selections = selection;
+    return selection;
+}
+
+static void end_selection(struct mcjit_engine *engine, struct mcjit_selection *selection)
+{
+    struct mcjit_selection **place = &engine->selections;
+    while (*place != selection)
+        place = &(*place)->next;
+    *place = selection->next;
+    free(selection->modules);
+    free(selection);
+}
+
+void mcjit_selections_fini(struct mcjit_engine *engine)
+{
+    while (engine->selections)
+        end_selection(engine, engine->selections);
+}
+
+/* `result` is that of selecting; consumes the selection. */
 static int prepare_selection(struct mcjit_engine *engine, struct mcjit_selection *selection,
-                             struct jd_error *err)
+                             int result, struct jd_error *err)
 {
     struct mcjit_generation *generation;
-    int result = make_all_ready(engine, selection, err);
+    if (!result)
+        result = make_all_ready(engine, selection, err);
     if (!result && selection->count)
         result = mcjit_generation_get(engine, &generation, err);
     if (!result && selection->count)
         result = compile_selection(engine, generation, selection, err);
-    free(selection->modules);
+    end_selection(engine, selection);
     return result;
 }
 
@@ -289,32 +335,31 @@ static int prepare_selection(struct mcjit_engine *engine, struct mcjit_selection
 
 int mcjit_prepare_all(struct mcjit_engine *engine, struct jd_error *err)
 {
-    struct mcjit_selection selection = {.id = ++engine->prepare_count};
+    struct mcjit_selection *selection = begin_selection(engine, err);
     int result = JD_OK;
+    if (!selection)
+        return JD_E_NO_MEMORY;
     for (size_t i = engine->pending_from; i < engine->module_count && !result; i++)
-        result = mcjit_select(&selection, engine->modules[i], err);
-    if (!result)
-        return prepare_selection(engine, &selection, err);
-    free(selection.modules);
-    return result;
+        result = mcjit_select(selection, engine->modules[i], err);
+    return prepare_selection(engine, selection, result, err);
 }
 
 int mcjit_prepare_root(struct mcjit_engine *engine, struct mcjit_module *root, struct jd_error *err)
 {
-    struct mcjit_selection selection = {.id = ++engine->prepare_count};
-    int result = mcjit_select(&selection, root, err);
-    return result ? result : prepare_selection(engine, &selection, err);
+    struct mcjit_selection *selection = begin_selection(engine, err);
+    if (!selection)
+        return JD_E_NO_MEMORY;
+    return prepare_selection(engine, selection, mcjit_select(selection, root, err), err);
 }
 
 int mcjit_prepare_structors(struct mcjit_engine *engine, struct jd_error *err)
 {
-    struct mcjit_selection selection = {.id = ++engine->prepare_count};
+    struct mcjit_selection *selection = begin_selection(engine, err);
     int result = JD_OK;
+    if (!selection)
+        return JD_E_NO_MEMORY;
     for (size_t i = engine->pending_from; i < engine->module_count && !result; i++)
         if (engine->modules[i]->structor_count)
-            result = mcjit_select(&selection, engine->modules[i], err);
-    if (!result)
-        return prepare_selection(engine, &selection, err);
-    free(selection.modules);
-    return result;
+            result = mcjit_select(selection, engine->modules[i], err);
+    return prepare_selection(engine, selection, result, err);
 }

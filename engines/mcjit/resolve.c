@@ -31,11 +31,50 @@ static int take_creation(struct mcjit_engine *engine, struct mcjit_symbol *symbo
     return result;
 }
 
+static void begin_asking(struct mcjit_engine *engine, struct mcjit_symbol *symbol,
+                         uintptr_t frame_addr)
+{
+    symbol->is_asking = true;
+    symbol->asker = pthread_self();
+    symbol->asker_frame = frame_addr;
+    symbol->next_asked = engine->asked;
+    engine->asked = symbol;
+    engine->creator_calls++;
+}
+
+static void end_asking(struct mcjit_engine *engine, struct mcjit_symbol *symbol)
+{
+    struct mcjit_symbol **link = &engine->asked;
+    while (*link != symbol)
+        link = &(*link)->next_asked;
+    *link = symbol->next_asked;
+    symbol->is_asking = false;
+    pthread_cond_broadcast(&engine->creator_answered);
+}
+
+int mcjit_check_creators(struct mcjit_engine *engine, uintptr_t frame_addr, struct jd_error *err)
+{
+    struct mcjit_symbol *left = NULL, *next;
+    for (struct mcjit_symbol *symbol = engine->asked; symbol; symbol = next) {
+        next = symbol->next_asked;
+        /* Stacks grow down: what is asked from below this frame is not on the stack any more. */
+        if (!pthread_equal(symbol->asker, pthread_self()) || symbol->asker_frame >= frame_addr)
+            continue;
+        end_asking(engine, symbol);
+        left = symbol;
+    }
+    return left ? jd_fail(err, JD_E_UNSUPPORTED, left->name,
+                          "the creator that was asked for it did not return (longjmp)")
+                : JD_OK;
+}
+
 /* Asks on this thread, or waits for the thread that is asking already. */
 static int ask_creator(struct mcjit_engine *engine, struct mcjit_symbol *symbol,
                        enum jd_symbol_kind kind, struct jd_error *err)
 {
     struct jd_creation creation = {0};
+    jd_creator_fn creator = engine->creator;
+    void *context = engine->creator_context;
     int result;
     mcjit_phase_end(&engine->phases);
     engine->unlock_count++;
@@ -47,22 +86,13 @@ static int ask_creator(struct mcjit_engine *engine, struct mcjit_symbol *symbol,
             pthread_cond_wait(&engine->creator_answered, &engine->lock);
         return JD_OK;
     }
-    symbol->is_asking = true;
-    symbol->asker = pthread_self();
-    engine->asking_count++;
-    engine->creator_calls++;
-    jd_creator_fn creator = engine->creator;
-    void *context = engine->creator_context;
+    begin_asking(engine, symbol, (uintptr_t)__builtin_frame_address(0));
     pthread_mutex_unlock(&engine->lock);
     result = creator(context, &engine->base, symbol->name, kind, &creation, err);
     pthread_mutex_lock(&engine->lock);
-    engine->asking_count--;
-    symbol->is_asking = false;
-    pthread_cond_broadcast(&engine->creator_answered);
-    if (result) {
-        jd_fail(err, result, symbol->name, "the creator failed");
-        return result;
-    }
+    end_asking(engine, symbol);
+    if (result)
+        return jd_fail(err, result, symbol->name, "the creator failed");
     return take_creation(engine, symbol, &creation, err);
 }
 

@@ -31,7 +31,9 @@ struct mcjit_symbol {
     uint32_t home;          /**< generation whose linker knows the definition; 0: none */
     uint32_t mapped_in;     /**< generation that was told `addr`; 0: none */
     uint32_t creator_epoch; /**< the creator that said "not mine"; 0: none did */
-    pthread_t asker;        /**< valid while is_asking */
+    pthread_t asker;        /**< valid while is_asking, as the next two */
+    uintptr_t asker_frame;  /**< stack frame that asks */
+    struct mcjit_symbol *next_asked;
     bool is_asking;         /**< a creator is being asked for it */
     bool is_user_defined;   /**< define_symbol */
     bool is_bound;          /**< compiled code or a caller has its address: it can no longer move */
