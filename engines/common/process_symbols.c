@@ -9,12 +9,15 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "exit_list.h"
 #include "host_tls.h"
 
 uintptr_t jd_process_symbol(const char *name)
 {
     if (!strcmp(name, "__emutls_get_address"))
         return (uintptr_t)jd_host_tls_get_address;
+    if (!strcmp(name, "__cxa_atexit"))
+        return (uintptr_t)jd_exit_register;
     return (uintptr_t)dlsym(RTLD_DEFAULT, name);
 }
 

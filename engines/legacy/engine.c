@@ -12,8 +12,6 @@
 
 extern const struct jd_engine_ops jd_legacy_ops;
 
-extern void __cxa_finalize(void *dso_handle);
-
 static struct legacy_engine *of(struct jd_engine *engine)
 {
     return (struct legacy_engine *)engine;
@@ -54,36 +52,11 @@ static int create_llvm(struct legacy_engine *engine, struct jd_error *err)
 static int define(struct legacy_engine *engine, const char *name, enum legacy_kind kind,
                   uintptr_t addr, struct jd_error *err);
 
-/* What __cxa_atexit and its like know the program by: an address that is this engine's alone. */
-static int define_dso_handle(struct legacy_engine *engine, struct jd_error *err)
-{
-    struct jd_arena_block block;
-    int result = jd_arena_reserve(engine->arena, JD_ARENA_DATA, sizeof(uintptr_t),
-                                  sizeof(uintptr_t), &block, err);
-    if (result)
-        return result;
-    jd_arena_commit(engine->arena, &block);
-    engine->dso_handle_addr = block.addr;
-    return define(engine, "__dso_handle", LEGACY_KIND_DATA, block.addr, err);
-}
-
 static void init_locks(struct legacy_engine *engine)
 {
     pthread_mutex_init(&engine->lock, NULL);
     pthread_mutex_init(&engine->stack_lock, NULL);
     pthread_cond_init(&engine->changed, NULL);
-}
-
-static void free_objects(struct legacy_engine *engine)
-{
-    struct legacy_object *next;
-    for (struct legacy_object *object = engine->objects; object; object = next) {
-        next = object->next;
-        if (object->frame_addr)
-            legacy_unwind_deregister(object->frame_addr);
-        free(object->sites);
-        free(object);
-    }
 }
 
 static void free_llvm(struct legacy_engine *engine)
@@ -102,9 +75,9 @@ static void destroy(struct jd_engine *base)
         return;
     const struct jd_probe *probe = engine->options.probe;
     jd_probe_begin(probe, JD_PHASE_TEARDOWN);
-    free_objects(engine);
-    legacy_symbols_fini(engine);
+    jd_exit_list_fini(&engine->exits);
     legacy_modules_fini(engine);
+    legacy_symbols_fini(engine);
     free_llvm(engine);
     legacy_stubs_fini(&engine->stubs);
     legacy_stacks_fini(engine);
@@ -144,7 +117,7 @@ static int init(struct legacy_engine *engine, const struct jd_engine_options *op
     if (result)
         return result;
     legacy_stubs_init(&engine->stubs, engine->arena, &legacy_stub_arch_native, engine);
-    return define_dso_handle(engine, err);
+    return define(engine, "__dso_handle", LEGACY_KIND_DATA, (uintptr_t)&engine->exits, err);
 }
 
 static int create(const struct jd_engine_options *options, struct jd_engine **out,
@@ -156,6 +129,7 @@ static int create(const struct jd_engine_options *options, struct jd_engine **ou
         return jd_fail(err, JD_E_NO_MEMORY, NULL, "no memory for an engine");
     engine->base.ops = &jd_legacy_ops;
     init_locks(engine);
+    jd_exit_list_init(&engine->exits);
     int result = init(engine, options, err);
     if (result) {
         destroy(&engine->base);
@@ -285,17 +259,29 @@ static int add_module(struct jd_engine *base, const struct jd_ir *ir, jd_module_
     return result;
 }
 
-static int refuse_remove(struct jd_engine *engine, jd_module_id id, struct jd_error *err)
+static int remove_work(void *argument, struct jd_error *err)
 {
-    (void)engine, (void)id;
-    return jd_fail(err, JD_E_UNSUPPORTED, "remove_module", "not supported by this engine");
+    struct request *request = argument;
+    return legacy_module_remove(request->engine, request->id, err);
 }
 
-static int refuse_recompile(struct jd_engine *engine, const char *name, const struct jd_ir *ir,
-                            struct jd_error *err)
+static int remove_module(struct jd_engine *base, jd_module_id id, struct jd_error *err)
 {
-    (void)engine, (void)ir;
-    return jd_fail(err, JD_E_UNSUPPORTED, name, "recompile is not supported by this engine");
+    struct request request = {.engine = of(base), .id = id};
+    return legacy_enter(request.engine, remove_work, &request, err);
+}
+
+static int recompile_work(void *argument, struct jd_error *err)
+{
+    struct request *request = argument;
+    return legacy_module_replace(request->engine, request->name, request->ir, err);
+}
+
+static int recompile(struct jd_engine *base, const char *name, const struct jd_ir *ir,
+                     struct jd_error *err)
+{
+    struct request request = {.engine = of(base), .name = name, .ir = ir};
+    return legacy_enter(request.engine, recompile_work, &request, err);
 }
 
 static int prepare(struct jd_engine *engine, struct jd_error *err)
@@ -339,7 +325,7 @@ static int run_constructors(struct jd_engine *base, struct jd_error *err)
 
 static int run_destructors(struct jd_engine *base, struct jd_error *err)
 {
-    __cxa_finalize((void *)of(base)->dso_handle_addr);
+    jd_exit_list_run(&of(base)->exits);
     return legacy_run_structors(of(base), false, err);
 }
 
@@ -348,8 +334,8 @@ static int run_destructors(struct jd_engine *base, struct jd_error *err)
 static uint64_t count_defined(struct legacy_engine *engine)
 {
     uint64_t count = 0;
-    for (size_t i = 0; i < engine->module_count; i++) {
-        LLVMModuleRef module = legacy_source_module(engine->modules[i]->source);
+    for (struct legacy_module *m = engine->first_module; m; m = m->next) {
+        LLVMModuleRef module = legacy_source_module(m->source);
         for (LLVMValueRef f = LLVMGetFirstFunction(module); f; f = LLVMGetNextFunction(f))
             count += !LLVMIsDeclaration(f) && LLVMGetLinkage(f) != LLVMAvailableExternallyLinkage;
     }
@@ -367,7 +353,7 @@ static int count_work(void *argument, struct jd_error *err)
     all->functions_defined = count_defined(engine);
     all->functions_compiled = engine->functions_compiled;
     all->bodies_materialised = engine->bodies_materialised;
-    all->stubs_live = engine->stubs.count;
+    all->stubs_live = engine->stubs.count - engine->stubs.idle_count;
     all->creator_calls = engine->creator_calls;
     all->relocations = engine->relocations;
     return JD_OK;
@@ -407,19 +393,19 @@ const struct jd_engine_ops jd_legacy_ops = {
     .abi = JD_ENGINE_ABI,
     .name = "legacy",
     .summary = "lazy, stub-based: a function is compiled at its first call",
-    .caps = JD_CAP_LAZY | JD_CAP_FREE_FUNCTION | JD_CAP_SET_LAZY | JD_CAP_REDEFINE_SYMBOL |
-            JD_CAP_LAZY_DATA | JD_CAP_GRAN_MODULE,
+    .caps = JD_CAP_LAZY | JD_CAP_REMOVE_MODULE | JD_CAP_RECOMPILE | JD_CAP_FREE_FUNCTION |
+            JD_CAP_SET_LAZY | JD_CAP_REDEFINE_SYMBOL | JD_CAP_LAZY_DATA | JD_CAP_GRAN_MODULE,
     .create = create,
     .destroy = destroy,
     .add_module = add_module,
-    .remove_module = refuse_remove,
+    .remove_module = remove_module,
     .define_symbol = define_symbol,
     .set_creator = set_creator,
     .prepare = prepare,
     .lookup = lookup,
     .run_constructors = run_constructors,
     .run_destructors = run_destructors,
-    .recompile = refuse_recompile,
+    .recompile = recompile,
     .free_function = free_function,
     .set_lazy = set_lazy,
     .counters = counters,

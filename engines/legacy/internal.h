@@ -13,6 +13,7 @@
 
 #include "arena.h"
 #include "codegen_shim.h"
+#include "exit_list.h"
 #include "jitduel/engine.h"
 #include "llvm_error.h"
 #include "stubs.h"
@@ -28,11 +29,14 @@ struct legacy_module {
     const char *name; /* borrowed with the IR bytes */
     struct legacy_source *source;
     LLVMMemoryBufferRef rewritten; /* bitcode made from text; NULL when the bytes were bitcode */
-    bool is_indexed;               /* its definitions are in engine->definitions */
     bool has_asm, is_asm_linked;
     bool is_compiled; /* any code of it was generated */
     bool has_run_constructors, has_run_destructors;
-    uint64_t order;
+    struct legacy_definition *definitions; /* its part of the index */
+    struct legacy_symbol *symbols;         /* that it defines */
+    struct legacy_global *globals;         /* its values that have symbols */
+    struct legacy_object *objects;         /* latest first */
+    struct legacy_module *previous, *next; /* all modules, in the order of adding */
 };
 
 /** Where a symbol's address comes from, in the order of precedence. */
@@ -69,9 +73,9 @@ struct legacy_site {
     int32_t addend;
 };
 
-enum { LEGACY_NO_STUB = UINT32_MAX };
+enum { LEGACY_NO_STUB = UINT32_MAX, LEGACY_LARGE_MODULES_MAX = 16 };
 
-/** A name, or an internal global of one module. Lives as long as the engine. */
+/** A name, or an internal global of one module. */
 struct legacy_symbol {
     const char *name; /* own copy */
     struct legacy_module *module;
@@ -81,6 +85,8 @@ struct legacy_symbol {
     struct legacy_object *object; /* that holds the body */
     struct legacy_site *sites;
     struct legacy_symbol *label_owner;
+    struct legacy_symbol *previous, *next; /* among those that `module` defines */
+    uint32_t global_count;                 /* values of modules that stand for it */
     pthread_t busy_thread;
     uint32_t stub_index;
     uint8_t origin, kind, state;
@@ -100,8 +106,9 @@ struct legacy_object {
     uintptr_t frame_addr; /* registered .eh_frame; 0: none */
     struct legacy_site *sites;
     uint32_t site_count;
-    uint32_t function_count;               /* functions whose code it still holds */
-    struct legacy_object *previous, *next; /* all objects of the engine */
+    uint32_t function_count; /* functions whose code it still holds */
+    struct legacy_module *module;
+    struct legacy_object *next; /* of the module; latest first */
 };
 
 struct legacy_stack; /* stack_pool.c */
@@ -126,23 +133,26 @@ struct legacy_engine {
     struct legacy_stack *idle_stacks;
     pthread_mutex_t stack_lock;
 
-    struct legacy_module **modules;
-    size_t module_count, module_capacity, unindexed_count;
+    struct legacy_module *first_module, *last_module;
+    size_t module_count;
+    struct legacy_module
+        *large[LEGACY_LARGE_MODULES_MAX]; /* looked up in their own symbol tables */
+    size_t large_count;
+    struct legacy_table modules; /* struct legacy_module by id */
     uint64_t next_module_id;
-    struct legacy_table definitions; /* struct legacy_definition by name, of indexed modules */
+    struct legacy_table definitions; /* struct legacy_definition by name: the strongest of each */
     struct legacy_table names;       /* struct legacy_symbol by name, external ones */
     struct legacy_table globals;     /* struct legacy_global by LLVM value */
-    struct legacy_object *objects;   /* latest first */
     bool is_lazy;
 
     jd_creator_fn creator;
     void *creator_context;
-    uintptr_t dso_handle_addr;
+    struct jd_exit_list exits; /* its address is __dso_handle */
 
     uint64_t modules_compiled, functions_compiled, bodies_materialised, creator_calls, relocations;
 };
 
-/* symbols.c */
+/* definitions.c */
 
 /** Strength of a definition, weakest first. */
 enum legacy_strength { LEGACY_WEAK = 1, LEGACY_COMMON, LEGACY_STRONG };
@@ -151,19 +161,40 @@ struct legacy_definition {
     const char *name; /* borrowed from LLVM; own copy for module asm */
     struct legacy_module *module;
     LLVMValueRef value; /* NULL: defined by module asm */
+    struct legacy_definition *next, *next_in_module;
     uint64_t common_bytes;
     enum legacy_strength strength;
     bool owns_name;
 };
 
-/** The name without LLVM's \1 mark. Borrowed from the value. */
-const char *legacy_value_name(LLVMValueRef value);
 /** Fill `out` if the value is a definition that other modules can see. */
 bool legacy_definition_of(struct legacy_engine *engine, struct legacy_module *module,
                           LLVMValueRef value, struct legacy_definition *out);
+bool legacy_definition_beats(const struct legacy_definition *challenger,
+                             const struct legacy_definition *holder);
+/** Calls back for each definition in a module's IR until one call returns not 0; returns that. */
+int legacy_definitions_each(struct legacy_engine *engine, struct legacy_module *module,
+                            int (*callback)(void *context,
+                                            const struct legacy_definition *definition),
+                            void *context);
 /** The definition that wins for a name among all modules. */
 bool legacy_definition_find(struct legacy_engine *engine, const char *name,
                             struct legacy_definition *out);
+int legacy_definitions_add(struct legacy_engine *engine, struct legacy_module *module,
+                           struct jd_error *err);
+void legacy_definitions_remove(struct legacy_engine *engine, struct legacy_module *module);
+
+/* symbols.c */
+
+/** An LLVM value and its symbol. */
+struct legacy_global {
+    LLVMValueRef value;
+    struct legacy_symbol *symbol;
+    struct legacy_global *next; /* of the module */
+};
+
+/** The name without LLVM's \1 mark. Borrowed from the value. */
+const char *legacy_value_name(LLVMValueRef value);
 /** The symbol of an external name; made if need be; bound as far as possible without a creator.
  * NULL when out of memory. Locked. */
 struct legacy_symbol *legacy_symbol_named(struct legacy_engine *engine, const char *name);
@@ -176,6 +207,8 @@ struct legacy_symbol *legacy_symbol_existing(struct legacy_engine *engine, const
 void legacy_symbol_bind(struct legacy_engine *engine, struct legacy_symbol *symbol);
 /** Let a definition take over a symbol that is not compiled yet. Locked. */
 void legacy_symbol_define(struct legacy_symbol *symbol, const struct legacy_definition *definition);
+/** The symbol's definition goes away; others may take over at its next use. Locked. */
+void legacy_symbol_undefine(struct legacy_symbol *symbol);
 /** Ask the creator about an unresolved symbol, once. JD_OK also when it answered "not mine".
  * Locked, may unlock. */
 int legacy_symbol_create(struct legacy_engine *engine, struct legacy_symbol *symbol,
@@ -183,14 +216,21 @@ int legacy_symbol_create(struct legacy_engine *engine, struct legacy_symbol *sym
 /** JD_E_UNRESOLVED naming the symbol. */
 int legacy_symbol_unresolved(const struct legacy_symbol *symbol, struct jd_error *err);
 bool legacy_symbol_is_code(const struct legacy_symbol *symbol);
+/** The module's symbols have no definition any more, its values no symbols. Locked. */
+void legacy_symbols_forget(struct legacy_engine *engine, struct legacy_module *module);
 void legacy_symbols_fini(struct legacy_engine *engine);
 
 /* modules.c */
 
 int legacy_module_add(struct legacy_engine *engine, const struct jd_ir *ir, jd_module_id *out_id,
                       struct jd_error *err);
+/** Give back everything of a module. Locked. */
+int legacy_module_remove(struct legacy_engine *engine, jd_module_id id, struct jd_error *err);
+/** Let the IR's definition of `name` take the place of the present one, compile it, and lead every
+ * stub and call there. On failure everything is as before. Locked, may unlock. */
+int legacy_module_replace(struct legacy_engine *engine, const char *name, const struct jd_ir *ir,
+                          struct jd_error *err);
 void legacy_modules_fini(struct legacy_engine *engine);
-struct legacy_module *legacy_module_by_id(struct legacy_engine *engine, jd_module_id id);
 
 /* compile.c */
 
@@ -214,6 +254,8 @@ int legacy_link(struct legacy_engine *engine, struct legacy_module *module, cons
                 size_t size_bytes, struct jd_error *err);
 /** Give back an object's code with its call sites and unwind tables; its data stays. Locked. */
 void legacy_object_free_code(struct legacy_engine *engine, struct legacy_object *object);
+/** Give back everything. The caller takes it off its module's list. Locked. */
+void legacy_object_free(struct legacy_engine *engine, struct legacy_object *object);
 
 /* resolver.c */
 
@@ -235,6 +277,8 @@ int legacy_symbol_free(struct legacy_engine *engine, struct legacy_symbol *symbo
 /** Lead every branch that goes to the body directly back to the stub. Locked. */
 int legacy_symbol_unbind(struct legacy_engine *engine, struct legacy_symbol *symbol,
                          struct jd_error *err);
+/** Give back the symbol's stub, GOT entry and thunk. Locked. */
+void legacy_symbol_free_stub(struct legacy_engine *engine, struct legacy_symbol *symbol);
 /** Wait until another thread is done with a symbol; JD_E_STATE when this thread is the one. Locked.
  */
 int legacy_symbol_wait(struct legacy_engine *engine, struct legacy_symbol *symbol,

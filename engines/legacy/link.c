@@ -432,6 +432,8 @@ static void publish_symbol(struct link *link, uint32_t index)
         return;
     symbol->state = LEGACY_STATE_READY;
     symbol->object = link->object;
+    if (symbol->got_addr && symbol->kind == LEGACY_KIND_DATA) /* of an earlier definition */
+        __atomic_store_n((uintptr_t *)symbol->got_addr, symbol->addr, __ATOMIC_RELEASE);
     if (symbol->kind != LEGACY_KIND_FUNCTION)
         return;
     link->object->function_count++;
@@ -463,10 +465,9 @@ static int publish(struct link *link, struct jd_error *err)
     if (object->frame_addr)
         legacy_unwind_register(object->frame_addr);
     link_sites(link);
-    object->next = link->engine->objects;
-    if (object->next)
-        object->next->previous = object;
-    link->engine->objects = object;
+    object->module = link->module;
+    object->next = link->module->objects;
+    link->module->objects = object;
     for (uint32_t i = 1; i < link->elf.symbol_count; i++)
         publish_symbol(link, i);
     return JD_OK;
@@ -550,4 +551,13 @@ void legacy_object_free_code(struct legacy_engine *engine, struct legacy_object 
         jd_arena_free(engine->arena, &object->blocks[kind]);
         object->has_block[kind] = false;
     }
+}
+
+void legacy_object_free(struct legacy_engine *engine, struct legacy_object *object)
+{
+    legacy_object_free_code(engine, object);
+    for (int kind = 0; kind < JD_ARENA_KIND_COUNT; kind++)
+        if (object->has_block[kind])
+            jd_arena_free(engine->arena, &object->blocks[kind]);
+    free(object);
 }

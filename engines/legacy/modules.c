@@ -12,154 +12,54 @@
 
 #include "target.h"
 
-/* Up to this many globals a module's definitions go into the common index. A larger module is
- * looked up in its own symbol table, which costs nothing per function; so many such modules at
- * most. */
-enum { INDEXED_GLOBALS_MAX = 1024, UNINDEXED_MODULES_MAX = 16 };
-
-typedef LLVMValueRef (*first_fn)(LLVMModuleRef module);
-typedef LLVMValueRef (*next_fn)(LLVMValueRef value);
-
-static const struct {
-    first_fn first;
-    next_fn next;
-} lists[] = {
-    {LLVMGetFirstFunction, LLVMGetNextFunction},
-    {LLVMGetFirstGlobal, LLVMGetNextGlobal},
-    {LLVMGetFirstGlobalAlias, LLVMGetNextGlobalAlias},
-    {LLVMGetFirstGlobalIFunc, LLVMGetNextGlobalIFunc},
-};
-
-enum { LIST_COUNT = sizeof lists / sizeof *lists };
-
 /* What is known while a module is being added. */
 struct addition {
     struct legacy_engine *engine;
     struct legacy_module *module;
     struct jd_error *err;
-    int result;
 };
 
-typedef void (*definition_fn)(struct addition *addition,
-                              const struct legacy_definition *definition);
-
-static bool has_more_globals_than(LLVMModuleRef module, size_t limit)
+static int refuse_duplicate(void *context, const struct legacy_definition *definition)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < LIST_COUNT; i++)
-        for (LLVMValueRef value = lists[i].first(module); value; value = lists[i].next(value))
-            if (++count > limit)
-                return true;
-    return false;
-}
-
-static void each_definition(struct addition *addition, definition_fn callback)
-{
-    LLVMModuleRef module = legacy_source_module(addition->module->source);
-    struct legacy_definition definition;
-    for (size_t i = 0; i < LIST_COUNT; i++)
-        for (LLVMValueRef value = lists[i].first(module); value && !addition->result;
-             value = lists[i].next(value))
-            if (legacy_definition_of(addition->engine, addition->module, value, &definition))
-                callback(addition, &definition);
-}
-
-static void refuse_duplicate(struct addition *addition, const struct legacy_definition *definition)
-{
+    struct addition *addition = context;
     struct legacy_definition other;
     if (definition->strength != LEGACY_STRONG ||
         !legacy_definition_find(addition->engine, definition->name, &other) ||
         other.strength != LEGACY_STRONG)
-        return;
-    addition->result =
-        jd_fail(addition->err, JD_E_DUPLICATE, addition->module->name,
-                "'%s' is already defined in '%s'", definition->name, other.module->name);
-}
-
-static bool match_name(const void *item, const void *name)
-{
-    return !strcmp(((const struct legacy_definition *)item)->name, name);
-}
-
-static bool beats(const struct legacy_definition *challenger,
-                  const struct legacy_definition *holder)
-{
-    return challenger->strength > holder->strength ||
-           (challenger->strength == LEGACY_COMMON && holder->strength == LEGACY_COMMON &&
-            challenger->common_bytes > holder->common_bytes);
-}
-
-static void index_definition(struct addition *addition, const struct legacy_definition *definition)
-{
-    struct legacy_table *table = &addition->engine->definitions;
-    uint32_t hash = legacy_hash_string(definition->name);
-    struct legacy_definition *held = legacy_table_find(table, hash, match_name, definition->name);
-    if (held) {
-        if (beats(definition, held)) {
-            if (held->owns_name)
-                free((void *)(uintptr_t)held->name);
-            *held = *definition;
-        }
-        return;
-    }
-    held = malloc(sizeof *held);
-    if (held)
-        *held = *definition;
-    if (!held || !legacy_table_insert(table, hash, held)) {
-        free(held);
-        addition->result = jd_fail(addition->err, JD_E_NO_MEMORY, addition->module->name,
-                                   "no memory for its symbols");
-    }
+        return JD_OK;
+    return jd_fail(addition->err, JD_E_DUPLICATE, addition->module->name,
+                   "'%s' is already defined in '%s'", definition->name, other.module->name);
 }
 
 /* A symbol that is bound to a weaker definition, or to none, and not compiled: the new one takes it
  * over. What has run keeps what it has. */
-static void rebind(struct addition *addition, const struct legacy_definition *definition)
+static int rebind(void *context, const struct legacy_definition *definition)
 {
+    struct addition *addition = context;
     struct legacy_definition held;
     struct legacy_symbol *symbol = legacy_symbol_existing(addition->engine, definition->name);
     if (!symbol || symbol->state != LEGACY_STATE_IDLE)
-        return;
-    if (symbol->origin == LEGACY_ORIGIN_NONE) {
+        return JD_OK;
+    if (symbol->origin == LEGACY_ORIGIN_NONE ||
+        (symbol->origin == LEGACY_ORIGIN_MODULE && symbol->value &&
+         legacy_definition_of(addition->engine, symbol->module, symbol->value, &held) &&
+         legacy_definition_beats(definition, &held)))
         legacy_symbol_define(symbol, definition);
-    } else if (symbol->origin == LEGACY_ORIGIN_MODULE && symbol->value &&
-               legacy_definition_of(addition->engine, symbol->module, symbol->value, &held) &&
-               beats(definition, &held)) {
-        legacy_symbol_define(symbol, definition);
-    }
-}
-
-static void each_asm_definition(void *context, const char *name)
-{
-    struct addition *addition = context;
-    struct legacy_definition definition = {.module = addition->module,
-                                           .strength = LEGACY_STRONG,
-                                           .owns_name = true,
-                                           .name = strdup(name)};
-    if (definition.name && !addition->result)
-        index_definition(addition, &definition);
+    return JD_OK;
 }
 
 static int take_in(struct addition *addition)
 {
     struct legacy_engine *engine = addition->engine;
     struct legacy_module *module = addition->module;
-    LLVMModuleRef ir = legacy_source_module(module->source);
+    int result = JD_OK;
     if (engine->module_count)
-        each_definition(addition, refuse_duplicate);
-    if (addition->result)
-        return addition->result;
-    module->is_indexed = engine->unindexed_count >= UNINDEXED_MODULES_MAX ||
-                         !has_more_globals_than(ir, INDEXED_GLOBALS_MAX);
-    if (module->is_indexed)
-        each_definition(addition, index_definition);
-    else
-        engine->unindexed_count++;
-    if (engine->names.count)
-        each_definition(addition, rebind);
-    if (module->has_asm)
-        legacy_source_each_asm_symbol(module->source, each_asm_definition, addition);
-    return addition->result;
+        result = legacy_definitions_each(engine, module, refuse_duplicate, addition);
+    if (!result)
+        result = legacy_definitions_add(engine, module, addition->err);
+    if (!result && engine->names.count)
+        legacy_definitions_each(engine, module, rebind, addition);
+    return result;
 }
 
 /* Text becomes bitcode, so that from here on there is one way: bodies stay in bytes until they are
@@ -224,63 +124,211 @@ static int read_guarded(void *argument, struct jd_error *err)
     return read_module(reading->engine, reading->ir, reading->module, err);
 }
 
-static bool make_room(struct legacy_engine *engine)
+static bool match_id(const void *item, const void *id)
 {
-    if (engine->module_count < engine->module_capacity)
-        return true;
-    size_t capacity = engine->module_capacity ? engine->module_capacity * 2 : 16;
-    struct legacy_module **modules = realloc(engine->modules, capacity * sizeof(*modules));
-    if (!modules)
+    return ((const struct legacy_module *)item)->id == *(const jd_module_id *)id;
+}
+
+static uint32_t hash_id(jd_module_id id)
+{
+    return (uint32_t)(id * 0x9E3779B97F4A7C15u >> 32);
+}
+
+static bool enlist(struct legacy_engine *engine, struct legacy_module *module)
+{
+    module->id = ++engine->next_module_id;
+    if (!legacy_table_insert(&engine->modules, hash_id(module->id), module))
         return false;
-    engine->modules = modules;
-    engine->module_capacity = capacity;
+    module->previous = engine->last_module;
+    if (module->previous)
+        module->previous->next = module;
+    else
+        engine->first_module = module;
+    engine->last_module = module;
+    engine->module_count++;
     return true;
+}
+
+static void delist(struct legacy_engine *engine, struct legacy_module *module)
+{
+    legacy_table_remove(&engine->modules, hash_id(module->id), module);
+    if (module->previous)
+        module->previous->next = module->next;
+    else
+        engine->first_module = module->next;
+    if (module->next)
+        module->next->previous = module->previous;
+    else
+        engine->last_module = module->previous;
+    engine->module_count--;
+}
+
+/* A module that is read and nothing more; NULL with an error. */
+static struct legacy_module *open_module(struct legacy_engine *engine, const struct jd_ir *ir,
+                                         struct jd_error *err)
+{
+    struct legacy_module *module = calloc(1, sizeof *module);
+    if (!module) {
+        jd_fail(err, JD_E_NO_MEMORY, ir->name, "no memory for a module");
+        return NULL;
+    }
+    module->name = ir->name;
+    jd_probe_begin(engine->options.probe, JD_PHASE_PARSE);
+    int result = jd_llvm_guard(read_guarded, &(struct reading){engine, ir, module}, ir->name, err);
+    jd_probe_end(engine->options.probe, JD_PHASE_PARSE);
+    if (!result)
+        return module;
+    destroy_module(module);
+    return NULL;
 }
 
 int legacy_module_add(struct legacy_engine *engine, const struct jd_ir *ir, jd_module_id *out_id,
                       struct jd_error *err)
 {
-    struct legacy_module *module = calloc(1, sizeof *module);
-    struct addition addition = {engine, module, err, JD_OK};
-    int result;
-    if (!module || !make_room(engine)) {
-        free(module);
-        return jd_fail(err, JD_E_NO_MEMORY, ir->name, "no memory for a module");
-    }
-    module->name = ir->name;
-    jd_probe_begin(engine->options.probe, JD_PHASE_PARSE);
-    result = jd_llvm_guard(read_guarded, &(struct reading){engine, ir, module}, ir->name, err);
-    jd_probe_end(engine->options.probe, JD_PHASE_PARSE);
-    if (result)
-        goto out;
+    struct jd_error local = JD_ERROR_INIT;
+    struct legacy_module *module = open_module(engine, ir, &local);
+    if (!module)
+        return jd_fail(err, local.code, local.where, "%s", local.text);
     jd_probe_begin(engine->options.probe, JD_PHASE_ADD);
-    result = take_in(&addition);
+    int result = take_in(&(struct addition){engine, module, err});
     jd_probe_end(engine->options.probe, JD_PHASE_ADD);
-    if (result)
-        goto out;
-    module->id = ++engine->next_module_id;
-    engine->modules[engine->module_count++] = module;
+    if (!result && !enlist(engine, module)) {
+        legacy_definitions_remove(engine, module);
+        result = jd_fail(err, JD_E_NO_MEMORY, ir->name, "no memory for a module");
+    }
+    if (result) {
+        destroy_module(module);
+        return result;
+    }
     if (out_id)
         *out_id = module->id;
     return JD_OK;
-out:
+}
+
+static void free_objects(struct legacy_engine *engine, struct legacy_module *module)
+{
+    struct legacy_object *next;
+    for (struct legacy_object *object = module->objects; object; object = next) {
+        next = object->next;
+        legacy_object_free(engine, object);
+    }
+    module->objects = NULL;
+}
+
+static int is_busy(struct legacy_engine *engine, struct legacy_module *module, struct jd_error *err)
+{
+    for (struct legacy_symbol *symbol = module->symbols; symbol; symbol = symbol->next)
+        if (symbol->state == LEGACY_STATE_BUSY) {
+            int result = legacy_symbol_wait(engine, symbol, err);
+            return result ? result : is_busy(engine, module, err);
+        }
+    return JD_OK;
+}
+
+int legacy_module_remove(struct legacy_engine *engine, jd_module_id id, struct jd_error *err)
+{
+    struct legacy_module *module = legacy_table_find(&engine->modules, hash_id(id), match_id, &id);
+    int result;
+    if (!module)
+        return jd_fail(err, JD_E_NOT_FOUND, "remove_module", "no module has this id");
+    result = is_busy(engine, module, err);
+    for (struct legacy_symbol *symbol = module->symbols; symbol && !result; symbol = symbol->next)
+        result = legacy_symbol_unbind(engine, symbol, err);
+    if (result)
+        return result;
+    legacy_definitions_remove(engine, module);
+    free_objects(engine, module);
+    legacy_symbols_forget(engine, module);
+    delist(engine, module);
     destroy_module(module);
+    return JD_OK;
+}
+
+/* What a symbol needs to go back to the body that it has. */
+struct present {
+    struct legacy_definition definition;
+    uintptr_t addr;
+    struct legacy_object *object;
+    uint8_t state;
+    bool has_labels;
+};
+
+static void go_back(struct legacy_symbol *symbol, const struct present *present)
+{
+    legacy_symbol_define(symbol, &present->definition);
+    symbol->addr = present->addr;
+    symbol->object = present->object;
+    symbol->state = present->state;
+    symbol->has_labels = present->has_labels;
+}
+
+static int compile_replacement(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                               const struct legacy_definition *definition, struct jd_error *err)
+{
+    struct present present = {
+        .definition = {.module = symbol->module, .value = symbol->value},
+        .addr = symbol->addr,
+        .object = symbol->object,
+        .state = symbol->state,
+        .has_labels = symbol->has_labels,
+    };
+    int result = legacy_symbol_unbind(engine, symbol, err);
+    if (result)
+        return result;
+    legacy_symbol_define(symbol, definition);
+    symbol->state = LEGACY_STATE_IDLE;
+    symbol->addr = 0;
+    symbol->has_labels = false;
+    result = legacy_compile_function(engine, symbol, err);
+    if (result)
+        go_back(symbol, &present);
     return result;
 }
 
-struct legacy_module *legacy_module_by_id(struct legacy_engine *engine, jd_module_id id)
+int legacy_module_replace(struct legacy_engine *engine, const char *name, const struct jd_ir *ir,
+                          struct jd_error *err)
 {
-    for (size_t i = 0; i < engine->module_count; i++)
-        if (engine->modules[i]->id == id)
-            return engine->modules[i];
-    return NULL;
+    struct jd_error local = JD_ERROR_INIT;
+    struct legacy_symbol *symbol = legacy_symbol_named(engine, name);
+    struct legacy_definition definition;
+    struct legacy_module *module;
+    LLVMValueRef value;
+    int result = JD_OK;
+    if (!symbol || symbol->origin != LEGACY_ORIGIN_MODULE || symbol->kind != LEGACY_KIND_FUNCTION)
+        return jd_fail(err, JD_E_NOT_FOUND, name, "no module defines such a function");
+    if (symbol->state == LEGACY_STATE_BUSY)
+        result = legacy_symbol_wait(engine, symbol, err);
+    if (result)
+        return result;
+    module = open_module(engine, ir, &local);
+    if (!module)
+        return jd_fail(err, local.code, local.where, "%s", local.text);
+    value = legacy_source_find(module->source, name);
+    if (!value || !legacy_definition_of(engine, module, value, &definition) ||
+        LLVMGetValueKind(value) != LLVMFunctionValueKind)
+        result = jd_fail(err, JD_E_NOT_FOUND, ir->name, "does not define '%s'", name);
+    else if (!enlist(engine, module))
+        result = jd_fail(err, JD_E_NO_MEMORY, ir->name, "no memory for a module");
+    if (result) {
+        destroy_module(module);
+        return result;
+    }
+    result = compile_replacement(engine, symbol, &definition, err);
+    if (result)
+        legacy_module_remove(engine, module->id, NULL);
+    return result;
 }
 
 void legacy_modules_fini(struct legacy_engine *engine)
 {
-    for (size_t i = 0; i < engine->module_count; i++)
-        destroy_module(engine->modules[i]);
-    free(engine->modules);
-    engine->modules = NULL;
-    engine->module_count = 0;
+    struct legacy_module *next;
+    /* Latest first: libgcc looks for a table to deregister from the latest on. */
+    for (struct legacy_module *module = engine->last_module; module; module = next) {
+        next = module->previous;
+        free_objects(engine, module);
+        legacy_definitions_remove(engine, module);
+        destroy_module(module);
+    }
+    legacy_table_fini(&engine->modules);
+    legacy_table_fini(&engine->definitions);
 }

@@ -76,6 +76,22 @@ int legacy_symbol_stub(struct legacy_engine *engine, struct legacy_symbol *symbo
     return JD_OK;
 }
 
+void legacy_symbol_free_stub(struct legacy_engine *engine, struct legacy_symbol *symbol)
+{
+    struct jd_arena_block cell = {.addr = symbol->got_addr,
+                                  .write = (void *)symbol->got_addr,
+                                  .size_bytes = sizeof(uintptr_t),
+                                  .kind = JD_ARENA_GOT};
+    if (symbol->stub_index != LEGACY_NO_STUB)
+        legacy_stub_free(&engine->stubs, symbol->stub_index);
+    if (symbol->thunk_addr)
+        legacy_thunk_free(&engine->stubs, symbol->thunk_addr);
+    if (symbol->got_addr)
+        jd_arena_free(engine->arena, &cell);
+    symbol->stub_index = LEGACY_NO_STUB;
+    symbol->thunk_addr = symbol->got_addr = 0;
+}
+
 /* Data, alias into data, label, asm symbol: emit what holds it if that did not happen yet. */
 static int module_data_address(struct legacy_engine *engine, struct legacy_symbol *symbol,
                                uintptr_t *out_addr, struct jd_error *err)

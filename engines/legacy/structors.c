@@ -42,8 +42,7 @@ static int collect(void *context, unsigned priority, LLVMValueRef function)
 
 static int collect_all(struct collection *all, bool is_constructor)
 {
-    for (size_t i = 0; i < all->engine->module_count; i++) {
-        struct legacy_module *module = all->engine->modules[i];
+    for (struct legacy_module *module = all->engine->first_module; module; module = module->next) {
         bool *has_run =
             is_constructor ? &module->has_run_constructors : &module->has_run_destructors;
         if (*has_run)

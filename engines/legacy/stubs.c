@@ -19,6 +19,7 @@ void legacy_stubs_init(struct legacy_stubs *stubs, struct jd_arena *arena,
 void legacy_stubs_fini(struct legacy_stubs *stubs)
 {
     free(stubs->chunks);
+    free(stubs->idle);
     *stubs = (struct legacy_stubs){0};
 }
 
@@ -97,14 +98,17 @@ static uintptr_t write_stub(struct legacy_stubs *stubs, uint32_t index)
 
 int legacy_stub_create(struct legacy_stubs *stubs, uint32_t *out_index, struct jd_error *err)
 {
-    uint32_t index = stubs->count;
+    uint32_t index = stubs->idle_count ? stubs->idle[stubs->idle_count - 1] : stubs->count;
     *out_index = 0;
     if (index / LEGACY_STUBS_PER_CHUNK == stubs->chunk_count) {
         int result = add_chunk(stubs, err);
         if (result)
             return result;
     }
-    stubs->count++;
+    if (stubs->idle_count)
+        stubs->idle_count--;
+    else
+        stubs->count++;
     legacy_stub_publish(stubs, index, write_stub(stubs, index));
     jd_arena_flush_icache(legacy_stub_addr(stubs, index), stubs->arch->stub_bytes);
     *out_index = index;
@@ -122,6 +126,20 @@ void legacy_stub_reset(struct legacy_stubs *stubs, uint32_t index)
     legacy_stub_publish(stubs, index, write_stub(stubs, index));
 }
 
+void legacy_stub_free(struct legacy_stubs *stubs, uint32_t index)
+{
+    legacy_stub_reset(stubs, index);
+    if (stubs->idle_count == stubs->idle_capacity) {
+        uint32_t capacity = stubs->idle_capacity ? stubs->idle_capacity * 2 : 64;
+        uint32_t *idle = realloc(stubs->idle, capacity * sizeof *idle);
+        if (!idle)
+            return; /* the number is lost, nothing else */
+        stubs->idle = idle;
+        stubs->idle_capacity = capacity;
+    }
+    stubs->idle[stubs->idle_count++] = index;
+}
+
 int legacy_thunk_create(struct legacy_stubs *stubs, uintptr_t cell_addr, uintptr_t *out_addr,
                         struct jd_error *err)
 {
@@ -136,4 +154,13 @@ int legacy_thunk_create(struct legacy_stubs *stubs, uintptr_t cell_addr, uintptr
     jd_arena_flush_icache(block.addr, block.size_bytes);
     *out_addr = block.addr;
     return JD_OK;
+}
+
+void legacy_thunk_free(struct legacy_stubs *stubs, uintptr_t thunk_addr)
+{
+    struct jd_arena_block block = {.addr = thunk_addr,
+                                   .write = jd_arena_writable(stubs->arena, thunk_addr),
+                                   .size_bytes = stubs->arch->thunk_bytes,
+                                   .kind = JD_ARENA_STUB};
+    jd_arena_free(stubs->arena, &block);
 }

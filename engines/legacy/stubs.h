@@ -46,7 +46,9 @@ struct legacy_stubs {
     void *engine;
     struct legacy_stub_chunk *chunks;
     uint32_t chunk_count, chunk_capacity;
-    uint32_t count; /* stubs handed out */
+    uint32_t count; /* highest number handed out, plus one */
+    uint32_t *idle; /* numbers that were given back */
+    uint32_t idle_count, idle_capacity;
 };
 
 void legacy_stubs_init(struct legacy_stubs *stubs, struct jd_arena *arena,
@@ -60,9 +62,12 @@ uintptr_t legacy_stub_addr(const struct legacy_stubs *stubs, uint32_t index);
 void legacy_stub_publish(struct legacy_stubs *stubs, uint32_t index, uintptr_t target_addr);
 /** Back to the lazy state. */
 void legacy_stub_reset(struct legacy_stubs *stubs, uint32_t index);
+/** The stub is no longer in use; its number is handed out again. */
+void legacy_stub_free(struct legacy_stubs *stubs, uint32_t index);
 /** A thunk that jumps through the cell at `cell_addr` (in the arena). */
 int legacy_thunk_create(struct legacy_stubs *stubs, uintptr_t cell_addr, uintptr_t *out_addr,
                         struct jd_error *err);
+void legacy_thunk_free(struct legacy_stubs *stubs, uintptr_t thunk_addr);
 
 /** Read the CPU's state size; once per process, before the first stub runs. */
 void legacy_trampoline_init(void);

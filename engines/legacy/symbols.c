@@ -14,12 +14,6 @@
 
 #include "process_symbols.h"
 
-/** An LLVM value and its symbol. */
-struct legacy_global {
-    LLVMValueRef value;
-    struct legacy_symbol *symbol;
-};
-
 const char *legacy_value_name(LLVMValueRef value)
 {
     size_t length;
@@ -30,11 +24,6 @@ const char *legacy_value_name(LLVMValueRef value)
 static bool match_symbol(const void *item, const void *name)
 {
     return !strcmp(((const struct legacy_symbol *)item)->name, name);
-}
-
-static bool match_definition(const void *item, const void *name)
-{
-    return !strcmp(((const struct legacy_definition *)item)->name, name);
 }
 
 static bool match_global(const void *item, const void *value)
@@ -53,66 +42,6 @@ static bool is_private(LLVMValueRef value)
 {
     LLVMLinkage linkage = LLVMGetLinkage(value);
     return linkage == LLVMInternalLinkage || linkage == LLVMPrivateLinkage;
-}
-
-static uint64_t allocated_bytes(struct legacy_engine *engine, LLVMValueRef variable)
-{
-    LLVMTargetDataRef data = LLVMCreateTargetDataLayout(engine->machine);
-    uint64_t bytes = LLVMABISizeOfType(data, LLVMGlobalGetValueType(variable));
-    LLVMDisposeTargetData(data);
-    return bytes;
-}
-
-bool legacy_definition_of(struct legacy_engine *engine, struct legacy_module *module,
-                          LLVMValueRef value, struct legacy_definition *out)
-{
-    LLVMLinkage linkage = LLVMGetLinkage(value);
-    *out = (struct legacy_definition){.module = module, .value = value};
-    if (linkage == LLVMInternalLinkage || linkage == LLVMPrivateLinkage ||
-        linkage == LLVMAvailableExternallyLinkage || linkage == LLVMAppendingLinkage ||
-        LLVMIsDeclaration(value))
-        return false;
-    out->name = legacy_value_name(value);
-    out->strength = LEGACY_STRONG;
-    if (linkage == LLVMCommonLinkage) {
-        out->strength = LEGACY_COMMON;
-        out->common_bytes = allocated_bytes(engine, value);
-    } else if (linkage == LLVMWeakAnyLinkage || linkage == LLVMWeakODRLinkage ||
-               linkage == LLVMLinkOnceAnyLinkage || linkage == LLVMLinkOnceODRLinkage) {
-        out->strength = LEGACY_WEAK;
-    }
-    return true;
-}
-
-static bool wins(const struct legacy_definition *challenger, const struct legacy_definition *holder)
-{
-    return challenger->strength > holder->strength ||
-           (challenger->strength == LEGACY_COMMON && holder->strength == LEGACY_COMMON &&
-            challenger->common_bytes > holder->common_bytes);
-}
-
-bool legacy_definition_find(struct legacy_engine *engine, const char *name,
-                            struct legacy_definition *out)
-{
-    struct legacy_definition candidate,
-        *indexed = legacy_table_find(&engine->definitions, legacy_hash_string(name),
-                                     match_definition, name);
-    bool is_found = indexed != NULL;
-    if (indexed)
-        *out = *indexed;
-    for (size_t i = 0, seen = 0; seen < engine->unindexed_count && i < engine->module_count; i++) {
-        struct legacy_module *module = engine->modules[i];
-        if (module->is_indexed)
-            continue;
-        seen++;
-        LLVMValueRef value = legacy_source_find(module->source, name);
-        if (value && legacy_definition_of(engine, module, value, &candidate) &&
-            (!is_found || wins(&candidate, out))) {
-            *out = candidate;
-            is_found = true;
-        }
-    }
-    return is_found;
 }
 
 static enum legacy_kind kind_of(LLVMValueRef value)
@@ -138,15 +67,46 @@ bool legacy_symbol_is_code(const struct legacy_symbol *symbol)
     return symbol->kind == LEGACY_KIND_FUNCTION || symbol->kind == LEGACY_KIND_IFUNC;
 }
 
+static void leave_module(struct legacy_symbol *symbol)
+{
+    if (!symbol->module)
+        return;
+    if (symbol->previous)
+        symbol->previous->next = symbol->next;
+    else
+        symbol->module->symbols = symbol->next;
+    if (symbol->next)
+        symbol->next->previous = symbol->previous;
+    symbol->previous = symbol->next = NULL;
+    symbol->module = NULL;
+}
+
 void legacy_symbol_define(struct legacy_symbol *symbol, const struct legacy_definition *definition)
 {
+    leave_module(symbol);
     symbol->origin = LEGACY_ORIGIN_MODULE;
     symbol->module = definition->module;
+    symbol->next = symbol->module->symbols;
+    if (symbol->next)
+        symbol->next->previous = symbol;
+    symbol->module->symbols = symbol;
     symbol->value = definition->value;
     symbol->kind = (uint8_t)(definition->value ? kind_of(definition->value) : LEGACY_KIND_ASM);
     symbol->is_extern_weak = false;
     if (definition->value && symbol->kind == LEGACY_KIND_DATA)
         symbol->is_thread_local = LLVMIsThreadLocal(definition->value);
+}
+
+void legacy_symbol_undefine(struct legacy_symbol *symbol)
+{
+    leave_module(symbol);
+    symbol->origin = LEGACY_ORIGIN_NONE;
+    symbol->state = LEGACY_STATE_IDLE;
+    symbol->value = NULL;
+    symbol->addr = 0;
+    symbol->object = NULL;
+    symbol->has_labels = false;
+    symbol->was_created_asked = false;
 }
 
 void legacy_symbol_bind(struct legacy_engine *engine, struct legacy_symbol *symbol)
@@ -206,16 +166,20 @@ struct legacy_symbol *legacy_symbol_named(struct legacy_engine *engine, const ch
     return symbol;
 }
 
-static bool remember(struct legacy_engine *engine, LLVMValueRef value, struct legacy_symbol *symbol)
+static bool remember(struct legacy_engine *engine, struct legacy_module *module, LLVMValueRef value,
+                     struct legacy_symbol *symbol)
 {
     struct legacy_global *global = malloc(sizeof *global);
     if (!global)
         return false;
-    *global = (struct legacy_global){value, symbol};
-    if (legacy_table_insert(&engine->globals, legacy_hash_pointer(value), global))
-        return true;
-    free(global);
-    return false;
+    *global = (struct legacy_global){value, symbol, module->globals};
+    if (!legacy_table_insert(&engine->globals, legacy_hash_pointer(value), global)) {
+        free(global);
+        return false;
+    }
+    module->globals = global;
+    symbol->global_count++;
+    return true;
 }
 
 /* What a reference tells about a symbol that nothing defines. */
@@ -243,7 +207,8 @@ static struct legacy_symbol *internal_symbol(struct legacy_engine *engine,
         symbol->kind = LEGACY_KIND_LABEL;
         symbol->label_owner = legacy_symbol_of(engine, module, owner);
     }
-    if ((owner && !symbol->label_owner) || !remember(engine, value, symbol)) {
+    if ((owner && !symbol->label_owner) || !remember(engine, module, value, symbol)) {
+        leave_module(symbol);
         free_symbol(symbol);
         return NULL;
     }
@@ -262,7 +227,7 @@ struct legacy_symbol *legacy_symbol_of(struct legacy_engine *engine, struct lega
         return internal_symbol(engine, module, value);
     bool is_new = !legacy_symbol_existing(engine, legacy_value_name(value));
     symbol = legacy_symbol_named(engine, legacy_value_name(value));
-    if (!symbol || !remember(engine, value, symbol))
+    if (!symbol || !remember(engine, module, value, symbol))
         return NULL;
     if (symbol->origin != LEGACY_ORIGIN_MODULE)
         learn(symbol, value, is_new);
@@ -342,6 +307,45 @@ int legacy_symbol_create(struct legacy_engine *engine, struct legacy_symbol *sym
     return JD_OK;
 }
 
+/* A symbol that no module mentions any more. Its stub may be in the hands of the host: that is the
+ * host's risk, as the contract says. */
+static void drop_symbol(struct legacy_engine *engine, struct legacy_symbol *symbol)
+{
+    if (!symbol->is_internal)
+        legacy_table_remove(&engine->names, legacy_hash_string(symbol->name), symbol);
+    legacy_symbol_free_stub(engine, symbol);
+    free_symbol(symbol);
+}
+
+static bool is_droppable(const struct legacy_symbol *symbol)
+{
+    return !symbol->global_count && !symbol->sites &&
+           (symbol->origin == LEGACY_ORIGIN_NONE || symbol->origin == LEGACY_ORIGIN_PROCESS);
+}
+
+void legacy_symbols_forget(struct legacy_engine *engine, struct legacy_module *module)
+{
+    struct legacy_global *next;
+    struct legacy_symbol *symbol;
+    while ((symbol = module->symbols)) {
+        if (symbol->stub_index != LEGACY_NO_STUB)
+            legacy_stub_reset(&engine->stubs, symbol->stub_index);
+        legacy_symbol_undefine(symbol);
+        if (is_droppable(symbol)) /* known by name only */
+            drop_symbol(engine, symbol);
+    }
+    for (struct legacy_global *global = module->globals; global; global = next) {
+        next = global->next;
+        symbol = global->symbol;
+        legacy_table_remove(&engine->globals, legacy_hash_pointer(global->value), global);
+        free(global);
+        symbol->global_count--;
+        if (is_droppable(symbol))
+            drop_symbol(engine, symbol);
+    }
+    module->globals = NULL;
+}
+
 void legacy_symbols_fini(struct legacy_engine *engine)
 {
     for (uint32_t i = 0; i < engine->globals.capacity; i++) {
@@ -352,13 +356,6 @@ void legacy_symbols_fini(struct legacy_engine *engine)
     }
     for (uint32_t i = 0; i < engine->names.capacity; i++)
         free_symbol(engine->names.slots[i].item);
-    for (uint32_t i = 0; i < engine->definitions.capacity; i++) {
-        struct legacy_definition *definition = engine->definitions.slots[i].item;
-        if (definition && definition->owns_name)
-            free((void *)(uintptr_t)definition->name);
-        free(definition);
-    }
     legacy_table_fini(&engine->names);
     legacy_table_fini(&engine->globals);
-    legacy_table_fini(&engine->definitions);
 }

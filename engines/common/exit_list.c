@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Exit handlers by engine. Each registration is also one of the C library's, with a function of our
+ * own and an entry that outlives the engine: so the order among all handlers of the process stays
+ * what it was, and an entry whose engine is gone does nothing.
+ */
+#include "exit_list.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+extern int __cxa_atexit(void (*function)(void *), void *argument, void *dso_handle);
+
+/* Entries stay allocated: the C library holds their addresses until the process ends. */
+struct jd_exit_entry {
+    void (*function)(void *); /* NULL: has run, or must not */
+    void *argument;
+    struct jd_exit_list *list;
+    struct jd_exit_entry *earlier;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct jd_exit_list *lists;
+
+void jd_exit_list_init(struct jd_exit_list *list)
+{
+    pthread_mutex_lock(&lock);
+    list->latest = NULL;
+    list->next = lists;
+    lists = list;
+    pthread_mutex_unlock(&lock);
+}
+
+void jd_exit_list_fini(struct jd_exit_list *list)
+{
+    pthread_mutex_lock(&lock);
+    for (struct jd_exit_entry *entry = list->latest; entry; entry = entry->earlier) {
+        entry->function = NULL;
+        entry->list = NULL;
+    }
+    list->latest = NULL;
+    for (struct jd_exit_list **link = &lists; *link; link = &(*link)->next)
+        if (*link == list) {
+            *link = list->next;
+            break;
+        }
+    pthread_mutex_unlock(&lock);
+}
+
+static bool is_list(const void *handle)
+{
+    for (const struct jd_exit_list *list = lists; list; list = list->next)
+        if (list == handle)
+            return true;
+    return false;
+}
+
+/* Take the entry off its list and run it, unless someone has. */
+static void run_entry(struct jd_exit_entry *entry)
+{
+    pthread_mutex_lock(&lock);
+    void (*function)(void *) = entry->function;
+    entry->function = NULL;
+    if (entry->list && entry->list->latest == entry)
+        entry->list->latest = entry->earlier;
+    pthread_mutex_unlock(&lock);
+    if (function)
+        function(entry->argument);
+}
+
+static void at_exit(void *argument)
+{
+    run_entry(argument);
+}
+
+void jd_exit_list_run(struct jd_exit_list *list)
+{
+    for (;;) {
+        pthread_mutex_lock(&lock);
+        struct jd_exit_entry *entry = list->latest;
+        pthread_mutex_unlock(&lock);
+        if (!entry)
+            return;
+        run_entry(entry);
+    }
+}
+
+int jd_exit_register(void (*function)(void *), void *argument, void *dso_handle)
+{
+    struct jd_exit_entry *entry = malloc(sizeof *entry);
+    pthread_mutex_lock(&lock);
+    bool is_ours = is_list(dso_handle);
+    if (is_ours && entry) {
+        struct jd_exit_list *list = dso_handle;
+        *entry = (struct jd_exit_entry){function, argument, list, list->latest};
+        list->latest = entry;
+    }
+    pthread_mutex_unlock(&lock);
+    if (is_ours && entry)
+        return __cxa_atexit(at_exit, entry, NULL);
+    free(entry);
+    return is_ours ? -1 : __cxa_atexit(function, argument, dso_handle);
+}
