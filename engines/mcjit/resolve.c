@@ -103,19 +103,17 @@ static bool is_known(const struct mcjit_symbol *symbol)
     return symbol->addr || symbol->definer;
 }
 
+/* The static ones first: a process that has `atexit` as a symbol has it for itself. */
 static int find_in_process(struct mcjit_engine *engine, struct mcjit_symbol *symbol,
                            struct jd_error *err)
 {
-    const char *text;
+    const char *text = jd_process_symbol_ir(symbol->name);
     struct mcjit_module *helper;
-    struct jd_ir ir = {.name = symbol->name};
-    symbol->addr = jd_process_symbol(symbol->name);
-    if (symbol->addr)
+    struct jd_ir ir = {.bytes = text, .name = symbol->name};
+    if (!text) {
+        symbol->addr = jd_process_symbol(symbol->name);
         return JD_OK;
-    text = jd_process_symbol_ir(symbol->name);
-    if (!text)
-        return JD_OK;
-    ir.bytes = text;
+    }
     ir.size_bytes = strlen(text);
     return mcjit_module_add(engine, &ir, true, &helper, err);
 }

@@ -116,29 +116,6 @@ static void test_loser_wins_after_drop(void **state)
     fixture_close(&f);
 }
 
-/* LLVM raises a fatal error for a target-dependent intrinsic that it cannot select. */
-static void test_survives_fatal_error(void **state)
-{
-    struct fixture f;
-    (void)state;
-#ifndef __x86_64__
-    skip();
-#endif
-    fixture_open(&f, NULL);
-    fixture_add(&f, "old.ll", RETURNS("old", "1"));
-    expect_ok(prepare(&f), &f.err);
-    fixture_add(&f, "fatal.ll",
-                "declare i32 @llvm.nvvm.read.ptx.sreg.tid.x()\n"
-                "define i32 @fatal() {\n"
-                "  %r = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()\n"
-                "  ret i32 %r\n}\n");
-    fixture_add(&f, "good.ll", CALLS("good", "old"));
-    expect_error(prepare(&f), JD_E_COMPILE, "fatal.ll", &f.err);
-    assert_int_equal(fixture_call(&f, "old"), 1);
-    assert_int_equal(fixture_call(&f, "good"), 1);
-    fixture_close(&f);
-}
-
 static void test_full_arena_leaves_old_code_running(void **state)
 {
     struct jd_engine_options options = {.struct_size = sizeof options,
@@ -514,7 +491,6 @@ int main(void)
         cmocka_unit_test(test_unresolved_then_defined),
         cmocka_unit_test(test_bad_module_is_dropped_alone),
         cmocka_unit_test(test_loser_wins_after_drop),
-        cmocka_unit_test(test_survives_fatal_error),
         cmocka_unit_test(test_full_arena_leaves_old_code_running),
         cmocka_unit_test(test_refuses_bad_ir_and_stays),
         cmocka_unit_test(test_verifier_names_the_file),
