@@ -7,24 +7,13 @@ written.
 """
 
 import argparse
+import importlib
 import os
 import pathlib
 import re
 import sys
 
 EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_UNAVAILABLE, EX_CANTCREAT = 64, 65, 66, 69, 73
-
-try:
-    import figure_crossover
-    import figure_curve
-    import figure_forest
-    import figure_phases
-    import model
-    import page
-    import style
-except ModuleNotFoundError as error:
-    print(f"plot: Python module '{error.name}' is missing; run scripts/setup", file=sys.stderr)
-    sys.exit(EX_UNAVAILABLE)
 
 # Figures of one metric each: (file name, regime, metric), in the page's order.
 FORESTS = [
@@ -58,19 +47,30 @@ def parse_arguments(argv):
     return parser.parse_args(argv)
 
 
+def need(name):
+    """A module that is imported only now: a report that cannot be drawn is refused without waiting
+    a second for matplotlib, and a module that is missing gets a line of its own."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        return fail(EX_UNAVAILABLE, f"Python module '{error.name}' is missing; run scripts/setup")
+
+
 def figures(report, looks):
     """(file name, Canvas) of every figure that the report has data for."""
+    crossover, curve, forest, phases = (need(f"figure_{name}") for name in
+                                        ("crossover", "curve", "forest", "phases"))
     for level in report.opt_levels:
         for name, regime, metric in FORESTS:
-            yield f"{name}-O{level}", figure_forest.draw(report, looks, level, regime, metric)
-        for family in figure_crossover.families(report, level):
+            yield f"{name}-O{level}", forest.draw(report, looks, level, regime, metric)
+        for family in crossover.families(report, level):
             name = (f"crossover-f{family.functions}-i{family.instructions}"
                     f"-m{family.modules}-O{level}")
-            yield name, figure_crossover.draw(report, looks, level, family)
-        for group in figure_phases.groups(report):
+            yield name, crossover.draw(report, looks, level, family)
+        for group in phases.groups(report):
             yield (f"phases-{file_part(group)}-O{level}",
-                   figure_phases.draw(report, looks, level, group))
-        yield f"curve-O{level}", figure_curve.draw(report, looks, level)
+                   phases.draw(report, looks, level, group))
+        yield f"curve-O{level}", curve.draw(report, looks, level)
 
 
 def file_part(text):
@@ -91,6 +91,7 @@ def make_folder(path):
 
 def main(argv):
     arguments = parse_arguments(argv)
+    model = need("model")
     try:
         report = model.load(arguments.report)
     except model.ReportError as error:
@@ -100,6 +101,7 @@ def main(argv):
     except UnicodeDecodeError:
         fail(EX_DATAERR, f"{arguments.report}: not JSON: not UTF-8 text")
     out = make_folder(arguments.out)
+    style, page = need("style"), need("page")
     style.setup()
     looks = style.Engines(report.engines)
     names = []
