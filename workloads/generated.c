@@ -19,7 +19,7 @@
 extern char **environ;
 
 /* Part of the file name: a generator that writes other programs must not find its elder's files. */
-enum { GENERATOR_VERSION = 1, ARGUMENT_BYTES = 48 };
+enum { GENERATOR_VERSION = 2, ARGUMENT_BYTES = 48 };
 
 static int take_shape(const struct workloads_text *text, const char *value,
                       struct jd_synth_params *shape, struct jd_error *err)

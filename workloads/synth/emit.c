@@ -58,16 +58,16 @@ static LLVMValueRef call_rank(const struct synth_emitter *e, uint32_t rank, LLVM
                           2, "");
 }
 
-/* A call behind a test that is never true, which no optimiser can know: the gate is a variable that
- * others could write. */
+/* A call behind a test of a variable, which no optimiser can foresee. Calls that are made and calls
+ * that are not look alike, so that the code of a program does not depend on how much of it runs. */
 static void guarded_call(const struct synth_emitter *e, struct synth_values *v, uint32_t rank)
 {
     LLVMBasicBlockRef from[2] = {LLVMGetInsertBlock(e->builder), NULL}, after;
     from[1] = LLVMAppendBasicBlockInContext(e->context, v->function, "");
     after = LLVMAppendBasicBlockInContext(e->context, v->function, "");
-    LLVMValueRef gate = LLVMBuildLoad2(e->builder, e->i64, e->gate, "");
-    LLVMValueRef is_open =
-        LLVMBuildICmp(e->builder, LLVMIntEQ, gate, number(e, synth_call_key(e->plan, rank)), "");
+    LLVMValueRef gate = e->gates[rank < e->plan->params.executed];
+    LLVMValueRef value = LLVMBuildLoad2(e->builder, e->i64, gate, "");
+    LLVMValueRef is_open = LLVMBuildICmp(e->builder, LLVMIntNE, value, number(e, 0), "");
     LLVMBuildCondBr(e->builder, is_open, from[1], after);
     LLVMPositionBuilderAtEnd(e->builder, from[1]);
     LLVMValueRef results[2] = {v->x, call_rank(e, rank, v->x)};
@@ -106,10 +106,7 @@ static void emit_body(const struct synth_emitter *e, uint64_t position, const LL
     start_function(e, function);
     emit_half(e, &v, rank, 0);
     for (uint32_t i = plan->first_child[rank]; i < plan->first_child[rank + 1]; i++)
-        if (plan->children[i] < plan->params.executed)
-            v.x = call_rank(e, plan->children[i], v.x);
-        else
-            guarded_call(e, &v, plan->children[i]);
+        guarded_call(e, &v, plan->children[i]);
     emit_half(e, &v, rank, 1);
     LLVMBuildRet(e->builder, LLVMBuildXor(e->builder, v.x, v.y, ""));
 }
@@ -252,6 +249,16 @@ static void set_flags(const struct synth_emitter *e)
                           LLVMValueAsMetadata(LLVMConstInt(e->i32, 2, false)));
 }
 
+static void add_gates(struct synth_emitter *e)
+{
+    static const char *const names[2] = {"synth_closed", "synth_open"};
+    for (uint64_t i = 0; i < 2; i++) {
+        e->gates[i] = LLVMAddGlobal(e->module, e->i64, names[i]);
+        if (e->module_index == 0)
+            LLVMSetInitializer(e->gates[i], number(e, i));
+    }
+}
+
 static int verify(const struct synth_emitter *e, struct jd_error *err)
 {
     char *message = NULL;
@@ -280,9 +287,7 @@ int synth_emitter_init(struct synth_emitter *e, const struct synth_plan *plan,
     if (code)
         return code;
     set_flags(e);
-    e->gate = LLVMAddGlobal(e->module, e->i64, "synth_gate");
-    if (module_index == 0)
-        LLVMSetInitializer(e->gate, number(e, 0));
+    add_gates(e);
     code = emit_bodies(e, err);
     if (code)
         return code;

@@ -20,7 +20,7 @@ struct synth_emitter {
     LLVMTypeRef i32, i64, pointer;
     LLVMTypeRef body_type;  /**< i64 (i64, i64) */
     LLVMTypeRef table_type; /**< [slots x i64] */
-    LLVMValueRef gate;      /**< the variable that keeps guarded calls from being made; holds 0 */
+    LLVMValueRef gates[2];  /**< variables that say whether a guarded call is made: 0 no, 1 yes */
 };
 
 /** What a body works on while its steps are emitted. */

@@ -47,8 +47,7 @@ uint64_t synth_group_start(const struct synth_plan *plan, uint64_t module);
 uint64_t synth_slot_initial(const struct synth_plan *plan, uint64_t group, unsigned slot);
 /** True when only its own module can see the function. */
 bool synth_is_internal(const struct synth_plan *plan, uint64_t position);
-/** The second argument in the call of a function, and its key in the branch that guards a call
- * that is never made. Never 0. */
+/** The second argument in the call of a function. */
 uint64_t synth_call_key(const struct synth_plan *plan, uint64_t rank);
 
 /** The steps of a body; x and y are its two values, c and d constants, s a shift from 1 to 63. */
