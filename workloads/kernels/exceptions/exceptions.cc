@@ -60,7 +60,8 @@ struct hole : shape {
     }
 };
 
-// Runs before and after main; what it prints at the end shows that it was destroyed.
+// Runs before and after main; what it prints at the end shows that it was destroyed. Silent where
+// only kernel_step ran, which prints nothing.
 struct logger {
     std::vector<std::string> lines;
     logger()
@@ -69,7 +70,8 @@ struct logger {
     }
     ~logger()
     {
-        std::printf("global destroyed after %zu lines\n", lines.size());
+        if (lines.size() > 1)
+            std::printf("global destroyed after %zu lines\n", lines.size());
     }
 };
 
