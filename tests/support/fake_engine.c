@@ -202,6 +202,27 @@ static int host_own_handler(int argc, char **argv, char **envp)
     return host_segv(argc, argv, envp);
 }
 
+static int host_hang(int argc, char **argv, char **envp)
+{
+    (void)argc, (void)argv, (void)envp;
+    while (pause() < 0)
+        ;
+    return 0;
+}
+
+/* Entry of the warm regime. */
+static int64_t host_triple(int64_t value)
+{
+    return 3 * value;
+}
+
+/* Right for its first hundred calls. */
+static int64_t host_tire(int64_t value)
+{
+    static int calls;
+    return ++calls <= 100 ? value : value + 1;
+}
+
 /* Three first calls as a lazy engine reports them. */
 static int host_lazy_calls(int argc, char **argv, char **envp)
 {
@@ -252,11 +273,26 @@ static const struct {
     {                                                                                              \
 #name, (any_fn)host_##name                                                                 \
     }
-    HOST(argc),       HOST(print_args),      HOST(exit_3),          HOST(return_259),
-    HOST(_exit_7),    HOST(quick_exit_8),    HOST(fork_exit),       HOST(thread_exit),
-    HOST(segv),       HOST(abort),           HOST(stack_overflow),  HOST(own_handler),
-    HOST(lazy_calls), HOST(unresolved_call), HOST(say_constructed), HOST(say_destructed),
+    HOST(argc),
+    HOST(print_args),
+    HOST(exit_3),
+    HOST(return_259),
+    HOST(_exit_7),
+    HOST(quick_exit_8),
+    HOST(fork_exit),
+    HOST(thread_exit),
+    HOST(segv),
+    HOST(abort),
+    HOST(stack_overflow),
+    HOST(own_handler),
+    HOST(lazy_calls),
+    HOST(unresolved_call),
+    HOST(say_constructed),
+    HOST(say_destructed),
     HOST(exit_9),
+    HOST(hang),
+    HOST(triple),
+    HOST(tire),
 #undef HOST
 };
 

@@ -1,0 +1,568 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jitduel bench` from outside: whole runs over a catalogue that each case makes for itself.
+
+usage: bench_cli.py --tools FILE --list                 names of the cases, one per line
+       bench_cli.py --tools FILE --case NAME            exit 0 passed, 1 failed, 77 skipped
+
+FILE is JSON that the build wrote: where the programs are. Most cases use jitduel with the fake
+engine (tests/support/fake_engine.h), whose programs do what their script says; timings mean nothing
+there, and no case judges one.
+"""
+
+import argparse
+import copy
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+TIMEOUT_S = 100
+
+GOOD = ("define main print_args\n", "[{file}]\n", 0)
+
+
+class Failure(Exception):
+    """The case failed, and why."""
+
+
+def check(condition, what, *values):
+    if not condition:
+        raise Failure(what % values if values else what)
+
+
+def equal(got, wanted, what):
+    check(got == wanted, "%s is %r, not %r", what, got, wanted)
+
+
+class Bench:
+    """A catalogue in a folder of its own, and jitduel to run it."""
+
+    def __init__(self, tools, folder):
+        self.tools, self.folder = tools, folder
+        self.report_path = os.path.join(folder, "report.json")
+        self.journal_path = self.report_path + ".journal"
+        for name in ("source/kernels", "source/suites", "bitcode/t"):
+            os.makedirs(os.path.join(folder, name))
+        self.program = tools["fake"]
+        self.lines = []
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def workload(self, name, script, output, exit_code=0, more="", suite="cold"):
+        """One workload of the fake engine, and its line in the suite `test`."""
+        ir = self.path("bitcode", "t", name + ".fake")
+        os.makedirs(self.path("source", "kernels", name), exist_ok=True)
+        self.write("bitcode/t/%s.fake" % name, "fake\n" + script)
+        self.write("source/kernels/%s/expected.txt" % name, output.replace("{file}", ir))
+        self.write("source/kernels/%s/%s.workload" % (name, name),
+                   "name = t/%s\nsummary = does what its script says\nfiles = %s\n"
+                   "expected = expected.txt\nexit_code = %d\n%s" % (name, ir, exit_code, more))
+        self.lines.append("t/%s %s : for the test\n" % (name, suite))
+
+    def good(self, name="good", **more):
+        self.workload(name, *GOOD, **more)
+
+    def command(self, *args, suite="test"):
+        self.write("source/suites/test.suite",
+                   "summary = for tests\nprocesses = 3\nlevels = O0\n\n" + "".join(self.lines))
+        words = ["--suite", suite] if suite else []
+        return (self.tools["emulator"] +
+                [self.program, "bench", "--out", self.report_path] + words + list(args))
+
+    def environment(self):
+        return dict(os.environ, JITDUEL_WORKLOADS=self.path("source"),
+                    JITDUEL_BITCODE=self.path("bitcode"), TERM="dumb")
+
+    def start(self, *args, suite="test", **more):
+        return subprocess.Popen(self.command(*args, suite=suite), env=self.environment(),
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+
+    def run(self, *args, code=0, suite="test", **more):
+        process = self.start(*args, suite=suite, **more)
+        self.out, self.err = process.communicate(timeout=TIMEOUT_S)
+        check(process.returncode == code, "exit code %d, not %d\n--- stdout\n%s\n--- stderr\n%s",
+              process.returncode, code, self.out, self.err)
+        return self
+
+    def report(self):
+        """The report, checked against its schema."""
+        with open(self.report_path, encoding="utf-8") as file:
+            report = json.load(file)
+        validate(self.tools, report)
+        return report
+
+
+def validate(tools, report):
+    import jsonschema
+    with open(tools["report_schema"], encoding="utf-8") as file:
+        schema = json.load(file)
+    errors = list(jsonschema.Draft202012Validator(schema).iter_errors(report))
+    check(not errors, "%d schema errors, first: %s: %s", len(errors),
+          list(errors[0].path) if errors else "", errors[0].message[:300] if errors else "")
+
+
+def samples(report):
+    return [sample for cell in report["cells"] for sample in cell["samples"]]
+
+
+def one_line(text, part):
+    lines = text.splitlines()
+    check(len(lines) == 1 and part in lines[0], "not one line with %r: %r", part, text)
+
+
+# ---- a run -------------------------------------------------------------------------------------
+
+def case_report_is_complete(bench):
+    bench.good()
+    bench.workload("exit3", "define main exit_3\n",
+                   "main, no line end, registered second\nregistered first\n", 3)
+    report = bench.run("--seed", "7").report()
+    equal(report["complete"], True, "complete")
+    equal(report["meta"]["seed"], 7, "seed")
+    equal([e["name"] for e in report["plan"]["engines"]], ["fake"], "engines")
+    equal(report["plan"]["samples_planned"], len(samples(report)), "samples")
+    equal({s["kind"] for s in samples(report)}, {"ok"}, "kinds")
+    equal(sorted(s["position"] for s in samples(report)), list(range(len(samples(report)))),
+          "positions")
+    equal(report["failures"], [], "failures")
+    check(not os.path.exists(bench.journal_path), "the journal is still there")
+    equal(bench.out.splitlines()[-1], "report: " + bench.report_path, "last line")
+    for sample in samples(report):
+        check(0 < sample["time_to_main_ns"] <= sample["time_to_last_result_ns"]
+              <= sample["wall_ns"], "times out of order: %r", sample)
+        check(sample["time_to_first_result_ns"] <= sample["time_to_last_result_ns"], "first > last")
+        check(sample["memory"]["peak_rss_bytes"] > 100000, "no memory: %r", sample["memory"])
+        check(sample["phases_ns"]["process_load"] > 0, "no process_load")
+        check(sample["counters"]["modules_added"] == 1, "counters %r", sample["counters"])
+
+
+def case_teardown_is_measured_after_return(bench):
+    bench.good()
+    bench.workload("exit3", "define main exit_3\n",
+                   "main, no line end, registered second\nregistered first\n", 3)
+    bench.workload("quick", "define main quick_exit_8\n", "", 8)
+    for cell in bench.run("--no-calibration").report()["cells"]:
+        for sample in cell["samples"]:
+            has_teardown = sample["phases_ns"]["teardown"] is not None
+            equal(has_teardown, cell["workload"] == "t/good", "teardown of " + cell["workload"])
+
+
+def case_pauses_are_the_programs(bench):
+    bench.workload("lazy", "define main lazy_calls\n", "")
+    for sample in samples(bench.run("--no-calibration").report()):
+        equal(sample["pauses"]["count"], 3, "pauses")
+        check(sample["pauses"]["max_ns"] >= sample["pauses"]["p99_ns"] > 2000000, "pauses %r",
+              sample["pauses"])
+        check(sample["phases_ns"]["codegen"] > 6000000, "codegen %r", sample["phases_ns"])
+        equal(sample["curve"]["functions"][-1], 3, "curve")
+
+
+def case_seed_gives_the_order(bench):
+    for name in "abcde":
+        bench.good(name)
+    orders = []
+    for seed in ("1", "1", "2"):
+        report = bench.run("--seed", seed, "--samples", "1", "--no-calibration").report()
+        cells = sorted((cell["samples"][0]["position"], cell["workload"]) for cell in
+                       report["cells"])
+        orders.append([name for _, name in cells])
+    equal(orders[0], orders[1], "order for the same seed")
+    check(orders[0] != orders[2], "another seed, the same order: %r", orders[0])
+
+
+def case_list_runs_nothing(bench):
+    bench.good()
+    bench.run("--list")
+    check("t/good fake -O0 cold-process" in bench.out, "no plan in %r", bench.out)
+    check(not os.path.exists(bench.report_path), "a report was written")
+
+
+def case_quiet_has_no_progress(bench):
+    bench.good()
+    bench.run("--quiet")
+    equal(bench.err, "", "standard error")
+
+
+# ---- samples that fail -------------------------------------------------------------------------
+
+def only_cell(report, workload):
+    cells = [c for c in report["cells"] if c["workload"] == workload and c["role"] == "measure"]
+    equal(len(cells), 1, "cells of " + workload)
+    return cells[0]
+
+
+def case_failures_are_rows(bench):
+    bench.good()
+    bench.workload("segv", "define main segv\n", "")
+    bench.workload("hang", "define main hang\n", "", more="timeout_s = 0.5\n")
+    bench.workload("wrong", "define main print_args\n", "something else\n")
+    bench.workload("code", "define main return_259\n", "", 4)
+    bench.workload("llvm", "define main argc\ncrash codegen 6\n", "")
+    bench.workload("late", "define main unresolved_call\n", "before the call\n")
+    bench.workload("input", "define main argc\nfail add_module BAD_IR no such type\n", "")
+    report = bench.run("--no-calibration", code=1).report()
+    for name, kind, status in (("segv", "crashed", "failed"), ("hang", "timed_out", "failed"),
+                               ("wrong", "wrong_output", "wrong_output"),
+                               ("code", "wrong_exit_code", "wrong_output"),
+                               ("llvm", "crashed", "failed"), ("late", "failed", "failed"),
+                               ("input", "failed", "failed")):
+        cell = only_cell(report, "t/" + name)
+        equal({s["kind"] for s in cell["samples"]}, {kind}, "kind of " + name)
+        equal(cell["status"], status, "status of " + name)
+        equal(cell["summary"], None, "summary of " + name)
+    equal(only_cell(report, "t/segv")["samples"][0]["signal"], signal.SIGSEGV, "signal")
+    check("LLVM crashed in phase codegen" in only_cell(report, "t/llvm")["samples"][0]["detail"],
+          "the crash of LLVM is not told")
+    check("nowhere" in only_cell(report, "t/late")["samples"][0]["detail"], "no symbol named")
+    good = only_cell(report, "t/good")
+    equal((good["status"], len(good["samples"])), ("ok", 3), "the good cell")
+    equal(len(report["failures"]), len(samples(report)) - 3, "failures listed")
+    check("wrong output" in bench.out, "the table does not say wrong output:\n%s", bench.out)
+
+
+def case_refusal_is_no_failure(bench):
+    bench.good()
+    bench.workload("refused", "define main argc\nfail prepare UNSUPPORTED no such thing\n", "")
+    report = bench.run("--no-calibration").report()
+    cell = only_cell(report, "t/refused")
+    equal(cell["status"], "refused", "status")
+    equal(len(cell["samples"]), 1, "samples: one refusal is enough")
+    check("no such thing" in cell["samples"][0]["detail"], "no reason: %r", cell["samples"][0])
+
+
+def case_hopeless_cells_are_given_up(bench):
+    bench.workload("hang", "define main hang\n", "", more="timeout_s = 0.3\n")
+    report = bench.run("--no-calibration", "--samples", "50", code=1).report()
+    equal(len(samples(report)), 2, "samples")
+    equal(report["complete"], True, "complete")
+
+
+def case_memory_limit(bench):
+    bench.good()
+    report = bench.run("--no-calibration", "--memory-limit", "16M", code=1).report()
+    check(not any(s["kind"] == "ok" for s in samples(report)), "16 MiB were enough")
+    equal(report["meta"]["options"]["memory_limit_bytes"], 16 << 20, "limit in the report")
+    report = bench.run("--no-calibration", "--memory-limit", "16G").report()
+    equal({s["kind"] for s in samples(report)}, {"ok"}, "kinds")
+
+
+def case_skipped_is_listed(bench):
+    bench.good()
+    bench.workload("gone", *GOOD)
+    os.unlink(bench.path("bitcode", "t", "gone.fake"))
+    report = bench.run("--no-calibration").report()
+    equal([s["workload"] for s in report["plan"]["skipped"]], ["t/gone"], "skipped")
+    check(report["plan"]["skipped"][0]["reason"], "no reason")
+    check("Skipped:" in bench.out and "t/gone" in bench.out, "not in the table")
+
+
+# ---- warm --------------------------------------------------------------------------------------
+
+WARM = "warm_entry = step\nwarm_argument = 14\nwarm_expected = %d\n"
+FAST = ("--", "--benchmark_min_time=0.002", "--benchmark_repetitions=3")
+
+
+def case_warm_regime(bench):
+    bench.workload("warm", GOOD[0] + "define step triple\n", GOOD[1], more=WARM % 42,
+                   suite="cold warm")
+    report = bench.run("--regime", "warm", *FAST).report()
+    for sample in samples(report):
+        equal(sample["kind"], "ok", "kind")
+        equal(len(sample["warm"]["values_ns"]), 3, "repetitions")
+        check(0 < sample["warm"]["ns_per_unit"] < 1000, "time %r", sample["warm"])
+        check(sample["warm"]["iterations"] > 1000, "iterations %r", sample["warm"])
+        for phase in ("first_call", "second_call", "third_call", "steady", "teardown"):
+            check(sample["phases_ns"][phase] is not None, "no %s", phase)
+    equal(report["meta"]["options"]["benchmark_args"], list(FAST[1:]), "benchmark_args")
+
+
+def case_cold_engine_regime(bench):
+    bench.workload("warm", GOOD[0] + "define step triple\n", GOOD[1], more=WARM % 42,
+                   suite="cold warm")
+    report = bench.run("--regime", "cold-engine", "--no-calibration").report()
+    for sample in samples(report):
+        equal(sample["kind"], "ok", "kind")
+        check(len(sample["warm"]["values_ns"]) >= 5, "lives %r", sample["warm"])
+    equal({c["metric"] for c in report["comparisons"]}, set(), "one engine, nothing to compare")
+
+
+def case_warm_value_is_verified(bench):
+    bench.workload("first", GOOD[0] + "define step triple\n", GOOD[1], more=WARM % 43,
+                   suite="warm")
+    bench.workload("later", GOOD[0] + "define step tire\n", GOOD[1], more=WARM % 14, suite="warm")
+    report = bench.run("--no-calibration", *FAST, code=1).report()
+    for name, part in (("t/first", "returned 42 for 14, not 43"), ("t/later", "steady state")):
+        cell = only_cell(report, name)
+        equal(cell["status"], "wrong_output", "status of " + name)
+        check(part in cell["samples"][0]["detail"], "detail %r", cell["samples"][0]["detail"])
+
+
+def case_warm_filter(bench):
+    for name in ("one", "two"):
+        bench.workload(name, GOOD[0] + "define step triple\n", GOOD[1], more=WARM % 42,
+                       suite="cold warm")
+    report = bench.run("--no-calibration", *FAST, "--benchmark_filter=on[e]").report()
+    warm = {c["workload"] for c in report["cells"] if c["regime"] == "warm"}
+    equal(warm, {"t/one"}, "warm workloads")
+    equal([s["regime"] for s in report["plan"]["skipped"]], ["warm"], "skipped")
+    report = bench.run("--no-calibration", "--no-warm").report()
+    equal({c["regime"] for c in report["cells"]}, {"cold-process"}, "regimes with --no-warm")
+
+
+# ---- a run that does not end -------------------------------------------------------------------
+
+def count_journal(bench):
+    try:
+        with open(bench.journal_path, "rb") as file:
+            return file.read().count(b"\n")
+    except FileNotFoundError:
+        return 0
+
+
+def run_until(bench, lines, number, *args):
+    """Start, wait for that many lines in the journal, send the signal, return the exit code."""
+    process = bench.start(*args)
+    deadline = time.monotonic() + TIMEOUT_S
+    while count_journal(bench) < lines and process.poll() is None:
+        check(time.monotonic() < deadline, "the journal does not grow")
+        time.sleep(0.005)
+    check(process.poll() is None, "the run was over too early")
+    process.send_signal(number)
+    bench.out, bench.err = process.communicate(timeout=TIMEOUT_S)
+    return process.returncode
+
+
+def case_killed_run_resumes(bench):
+    bench.good("a")
+    bench.good("b")
+    args = ("--samples", "40", "--seed", "3")
+    equal(run_until(bench, 30, signal.SIGKILL, *args), -signal.SIGKILL, "exit code")
+    check(not os.path.exists(bench.report_path), "a killed run wrote a report")
+    with open(bench.journal_path, "a", encoding="utf-8") as file:
+        file.write('{"kind": "ok", "torn')
+    kept = count_journal(bench) - 1
+    with open(bench.journal_path, encoding="utf-8") as file:
+        lines = file.read().splitlines()[1:1 + kept]
+    measured = {json.loads(line)["position"]: json.loads(line)["wall_ns"] for line in lines}
+    bench.run(*args, code=64)  # without --resume nothing is thrown away
+    check("--resume" in bench.err, "no hint: %r", bench.err)
+    report = bench.run("--resume", *args).report()
+    equal(report["complete"], True, "complete")
+    equal(report["meta"]["resumed_count"], kept, "resumed")
+    now = {s["position"]: s["wall_ns"] for s in samples(report)}
+    equal(sorted(now), list(range(report["plan"]["samples_planned"])), "positions")
+    for position, wall_ns in measured.items():
+        equal(now[position], wall_ns, "sample %d" % position)
+    check(not os.path.exists(bench.journal_path), "the journal is still there")
+
+
+def case_interrupt_writes_a_report(bench):
+    bench.good("a")
+    bench.workload("lazy", "define main lazy_calls\n", "")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        equal(run_until(bench, 10, number, "--samples", "200"), 130, "exit code")
+        report = bench.report()
+        equal(report["complete"], False, "complete")
+        check("the run was interrupted" in report["unpublishable_reasons"], "reasons %r",
+              report["unpublishable_reasons"])
+        equal({s["kind"] for s in samples(report)}, {"ok"}, "kinds")
+        check(9 <= len(samples(report)) < 800, "%d samples", len(samples(report)))
+        check(os.path.exists(bench.journal_path), "the journal is gone")
+        os.unlink(bench.journal_path)
+
+
+def case_other_plan_is_refused(bench):
+    bench.good()
+    run_until(bench, 3, signal.SIGKILL, "--samples", "100")
+    before = open(bench.journal_path, "rb").read()
+    for args, part in ((("--samples", "99"), "plan differs"),
+                       (("--samples", "100", "--timeout", "9"), "limits differs")):
+        bench.run("--resume", *args, code=64)
+        one_line(bench.err, part)
+    equal(open(bench.journal_path, "rb").read(), before, "the journal")
+
+
+def case_two_runs_do_not_mix(bench):
+    bench.workload("hang", "define main hang\n", "")
+    process = bench.start("--samples", "1")
+    while count_journal(bench) < 1 and process.poll() is None:
+        time.sleep(0.005)
+    bench.run("--resume", code=64)
+    check("another run" in bench.err, "said %r", bench.err)
+    process.terminate()
+    process.communicate(timeout=TIMEOUT_S)
+    equal(process.returncode, 130, "exit code of the first")
+
+
+def case_full_disk_keeps_the_journal(bench):
+    bench.good()
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (12000, 12000))
+
+    bench.run("--samples", "50", code=71, preexec_fn=limit)
+    check("cannot be saved" in bench.err, "said %r", bench.err)
+    kept = count_journal(bench) - 1
+    check(kept >= 2, "only %d samples kept", kept)
+    report = bench.run("--samples", "50", "--resume").report()
+    equal(report["meta"]["resumed_count"], kept, "resumed")
+
+
+def case_unwritable_report_is_told_first(bench):
+    bench.good()
+    bench.report_path = "/nonexistent/report.json"
+    bench.run(code=71)
+    one_line(bench.err, "/nonexistent/report.json")
+
+
+# ---- command line ------------------------------------------------------------------------------
+
+def case_usage_errors_are_one_line(bench):
+    bench.good()
+    for args, part in ((("--engine", "fakee"), "did you mean 'fake'"),
+                       (("--workload", "t/goood"), "t/good"),
+                       (("-O", "4"), "-O"),
+                       (("--samples", "0"), "--samples"),
+                       (("--seed", "-1"), "--seed"),
+                       (("--timeout", "soon"), "--timeout"),
+                       (("--regime", "tepid"), "cold-process, cold-engine, warm"),
+                       (("extra",), "extra"),
+                       (("--", "--help"), "--help"),
+                       (("--", "--benchmark_out=x"), "--benchmark_out"),
+                       (("--nonsense",), "nonsense")):
+        bench.run(*args, code=64)
+        one_line(bench.err, part)
+        check(not os.path.exists(bench.report_path), "a report for %r", args)
+    bench.run(code=64, suite="tset")
+    one_line(bench.err, "(there are: test)")
+    bench.run("--workload", "t/nothing", code=64, suite=None)
+    one_line(bench.err, "there are: t/good")
+
+
+def case_workload_without_suite(bench):
+    bench.good("a")
+    bench.good("b")
+    report = bench.run("--workload", "t/b", "--samples", "1", "--no-calibration",
+                       suite=None).report()
+    equal({c["workload"] for c in report["cells"]}, {"t/b"}, "workloads")
+    equal(report["plan"]["suite"], "selection", "suite")
+
+
+def case_help_is_complete(bench):
+    bench.good()
+    bench.run("--help")
+    for word in ("--suite", "--engine", "--workload", "--samples", "--out", "--seed", "--timeout",
+                 "--memory-limit", "--resume", "--no-warm", "--list", "--quiet", "--regime",
+                 "--benchmark_OPTION", "130"):
+        check(word in bench.out, "--help does not tell %s", word)
+
+
+def case_child_is_not_for_people(bench):
+    for args in ([], ["--record-fd=1"], ["--engine=fake", "file"], ["--spawned-ns=x", "f", "--"]):
+        result = subprocess.run(bench.tools["emulator"] + [bench.program, "child"] + args,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                timeout=TIMEOUT_S, check=False)
+        equal(result.returncode, 64, "exit code for %r" % args)
+        one_line(result.stderr, "'jitduel bench' alone")
+
+
+# ---- with the engines of the build -------------------------------------------------------------
+
+def case_real_engines_agree(bench):
+    """Every engine of the build on its kernels, cold and warm."""
+    bench.program = bench.tools["jitduel"]
+    command = bench.tools["emulator"] + [
+        bench.program, "bench", "--workload", "kernel/fib", "--samples", "2", "-O0", "--out",
+        bench.report_path] + list(FAST)
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            timeout=TIMEOUT_S, check=False)
+    check(result.returncode == 0, "exit code %d\n%s%s", result.returncode, result.stdout,
+          result.stderr)
+    report = bench.report()
+    check(len(report["plan"]["engines"]) >= 2, "engines %r", report["plan"]["engines"])
+    equal({s["kind"] for s in samples(report)}, {"ok"}, "kinds")
+    lazy = {e["name"] for e in report["plan"]["engines"] if "lazy" in e["caps"]}
+    for cell in report["cells"]:
+        for sample in cell["samples"]:
+            if cell["regime"] == "cold-process":
+                equal(sample["pauses"]["count"] > 0, cell["engine"] in lazy, "pauses")
+                check(sample["phases_ns"]["codegen"] > 0, "no codegen")
+                check(sample["phases_ns"]["teardown"] > 0, "no teardown")
+
+
+# ---- the schema itself -------------------------------------------------------------------------
+
+def case_schema_is_strict(bench):
+    """What must never be written is refused by the schema."""
+    with open(bench.tools["example_report"], encoding="utf-8") as file:
+        example = json.load(file)
+    validate(bench.tools, example)
+
+    def zero_hash(report):
+        report["fingerprint"]["hash"] = 0
+
+    def extra(report):
+        report["cells"][0]["samples"][0]["mood"] = "good"
+
+    def negative(report):
+        report["cells"][0]["samples"][0]["wall_ns"] = -1
+
+    def unknown_verdict(report):
+        report["comparisons"][0]["verdict"] = "better"
+
+    def no_memory(report):
+        del report["cells"][0]["samples"][0]["memory"]["peak_rss_bytes"]
+
+    for spoil in (zero_hash, extra, negative, unknown_verdict, no_memory):
+        spoiled = copy.deepcopy(example)
+        spoil(spoiled)
+        try:
+            validate(bench.tools, spoiled)
+        except Failure:
+            continue
+        raise Failure("the schema allows " + spoil.__name__)
+
+
+CASES = {name[5:]: function for name, function in globals().items() if name.startswith("case_")}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tools", required=True)
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--case")
+    options = parser.parse_args()
+    if options.list:
+        print("\n".join(CASES))
+        return 0
+    try:
+        import jsonschema  # noqa: F401  (asked for by every case that reads a report)
+    except ImportError as error:
+        print("skipped: " + str(error))
+        return 77
+    with open(options.tools, encoding="utf-8") as file:
+        tools = json.load(file)
+    folder = tempfile.mkdtemp(prefix="jd-bench-")
+    try:
+        CASES[options.case](Bench(tools, folder))
+    except Failure as failure:
+        print("FAILED: " + str(failure))
+        return 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+sys.exit(main())
