@@ -151,7 +151,8 @@ static int keep_list(struct descriptor *d, const char *const *list, size_t count
 static const char *reason_in(struct descriptor *d, const char *folder)
 {
     struct workloads_text text;
-    const char *path = workloads_pool_format(&d->catalogue->pool, NULL, "%s/UNAVAILABLE", folder);
+    const char *path =
+        folder ? workloads_pool_format(&d->catalogue->pool, NULL, "%s/UNAVAILABLE", folder) : NULL;
     if (!path || workloads_text_open(&text, &d->catalogue->pool, path, NULL))
         return NULL;
     return workloads_text_line(&text);
@@ -165,10 +166,13 @@ static int note_availability(struct descriptor *d, const char *folder, struct jd
         i++;
     if (i == w->file_count)
         return workloads_entry_hash(d->entry, err);
+    const char *base = strrchr(folder, '/');
     w->unavailable = reason_in(d, d->bitcode_folder);
+    if (!w->unavailable) /* or for all of a room: no compiler, say */
+        w->unavailable = reason_in(
+            d, workloads_pool_format(&d->catalogue->pool, NULL, "%s/..", d->bitcode_folder));
     if (w->unavailable)
         return JD_OK;
-    const char *base = strrchr(folder, '/');
     bool is_recipe = !strncmp(folder, "recipes/", 8);
     w->unavailable = workloads_pool_format(
         &d->catalogue->pool, err, "%s is missing: %s%s", w->files[i],
