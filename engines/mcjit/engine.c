@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "mcjit.h"
+#include "text.h"
 
 static struct mcjit_engine *of(struct jd_engine *engine)
 {
@@ -36,7 +37,7 @@ static int check_options(const struct jd_engine_options *options, struct jd_erro
 
 static bool copy_text(char **out, const char *text)
 {
-    *out = text ? strdup(text) : NULL;
+    *out = text ? mcjit_text_copy(text, strlen(text)) : NULL;
     return !text || *out;
 }
 

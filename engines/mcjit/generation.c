@@ -23,6 +23,7 @@
 #include "host_tls.h"
 #include "llvm_shim.h"
 #include "target_shim.h"
+#include "text.h"
 
 #define LINK_NAME "jitduel.link"
 /* The header's enumerator is a negative int, the functions take an unsigned. */
@@ -69,7 +70,7 @@ static int set_up_engine(struct mcjit_generation *generation, struct jd_error *e
 {
     int result;
     generation->machine = LLVMGetExecutionEngineTargetMachine(generation->engine);
-    jd_target_shim_use_emulated_tls(generation->machine);
+    jd_target_shim_configure(generation->machine);
     mcjit_shim_use_pic(generation->machine);
     result = mcjit_generation_map(generation, LINK_NAME, (uintptr_t)generation, err);
     if (result)
@@ -176,11 +177,9 @@ int mcjit_generation_map(struct mcjit_generation *generation, const char *name, 
 {
     /* \01: the name is what the object file has. A mapping is by name, the value does not count. */
     size_t length = strlen(name);
-    char *raw = malloc(length + 1);
+    char *raw = mcjit_text_join("\01", 1, name, length);
     if (!raw)
         return jd_fail(err, JD_E_NO_MEMORY, name, "no room to map it");
-    raw[0] = '\01';
-    memcpy(raw + 1, name, length);
     LLVMSetValueName2(generation->scratch, raw, length + 1);
     LLVMAddGlobalMapping(generation->engine, generation->scratch, (void *)addr);
     free(raw);

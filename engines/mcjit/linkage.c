@@ -11,6 +11,7 @@
 
 #include "llvm_shim.h"
 #include "mcjit.h"
+#include "text.h"
 
 struct edit {
     struct mcjit_engine *engine;
@@ -53,7 +54,7 @@ static LLVMValueRef declare_instead(LLVMValueRef old)
 {
     size_t length;
     const char *name = LLVMGetValueName2(old, &length);
-    char *copy = strndup(name, length);
+    char *copy = mcjit_text_copy(name, length);
     LLVMValueRef made = copy ? new_declaration(old) : NULL;
     if (made) {
         LLVMSetValueName2(old, "", 0);

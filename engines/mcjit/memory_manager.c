@@ -49,17 +49,15 @@ void mcjit_memory_destroy(struct mcjit_memory *memory)
 /* Memory that lets LLVM go on after the batch has failed. NULL makes LLVM raise a fatal error. */
 static void *substitute(struct mcjit_memory *memory, size_t size_bytes, size_t align_bytes)
 {
-    size_t align = align_bytes < sizeof(void *) ? sizeof(void *) : align_bytes;
-    size_t size = (size_bytes + align) & ~(align - 1); /* not 0, a multiple of align */
+    size_t align = align_bytes ? align_bytes : 1;
     void **list = realloc(memory->substitutes, (memory->substitute_count + 1) * sizeof *list);
-    void *bytes = list ? aligned_alloc(align, size) : NULL;
+    char *bytes = list ? calloc(1, size_bytes + align) : NULL;
     if (list)
         memory->substitutes = list;
     if (!bytes)
         return NULL;
-    memset(bytes, 0, size);
     memory->substitutes[memory->substitute_count++] = bytes;
-    return bytes;
+    return bytes + (align - (uintptr_t)bytes % align) % align;
 }
 
 static bool make_room(struct mcjit_memory *memory)

@@ -4,11 +4,11 @@
  * over, compile, link. Either all of the selected modules become code or none does.
  */
 #include <llvm-c/Transforms/PassBuilder.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "mcjit.h"
+#include "text.h"
 
 /* --- Passes ----------------------------------------------------------------------------------- */
 
@@ -31,8 +31,8 @@ static int run_passes(struct mcjit_engine *engine, struct mcjit_module *module,
 /* What code generation calls the control object of a thread-local variable. The caller frees it. */
 static char *tls_control_name(const struct mcjit_symbol *symbol)
 {
-    char *name = NULL;
-    return asprintf(&name, "__emutls_v.%s", symbol->name) < 0 ? NULL : name;
+    static const char prefix[] = "__emutls_v.";
+    return mcjit_text_join(prefix, sizeof prefix - 1, symbol->name, strlen(symbol->name));
 }
 
 static int map_name(struct mcjit_generation *generation, struct mcjit_symbol *symbol,
@@ -97,41 +97,56 @@ static int compile(struct mcjit_engine *engine, struct mcjit_generation *generat
     return result;
 }
 
-static int link_batch(struct mcjit_engine *engine, struct mcjit_generation *generation,
-                      struct jd_error *err)
-{
-    int result;
-    mcjit_phase_switch(&engine->phases, JD_PHASE_LINK);
-    result = mcjit_generation_finalize(generation, err);
-    mcjit_phase_end(&engine->phases);
-    return result;
-}
-
 /* --- Afterwards ------------------------------------------------------------------------------- */
 
-static uintptr_t address_of(struct mcjit_generation *generation, const struct mcjit_symbol *symbol)
+static int find_address(struct mcjit_generation *generation, struct mcjit_symbol *symbol,
+                        struct jd_error *err)
 {
     char *control;
-    uintptr_t addr;
-    if (!symbol->is_tls)
-        return mcjit_generation_address(generation, symbol->name);
+    if (!symbol->is_tls) {
+        symbol->addr = mcjit_generation_address(generation, symbol->name);
+        return JD_OK;
+    }
     control = tls_control_name(symbol);
-    addr = control ? mcjit_generation_address(generation, control) : 0;
+    if (!control)
+        return jd_fail(err, JD_E_NO_MEMORY, symbol->name, "no room to look it up");
+    symbol->addr = mcjit_generation_address(generation, control);
     free(control);
-    return addr;
+    return JD_OK;
+}
+
+static bool is_own(const struct mcjit_module *module, const struct mcjit_symbol *symbol)
+{
+    return symbol->definer == module->number && !symbol->is_user_defined;
 }
 
 /* Every address is asked for at once: look-ups are then a matter of our table alone, and stay so
  * when the generation is retired. */
-static void bind_definitions(struct mcjit_generation *generation, struct mcjit_module *module)
+static int find_addresses(struct mcjit_generation *generation, const struct mcjit_module *module,
+                          struct jd_error *err)
+{
+    int result = JD_OK;
+    for (size_t i = 0; i < module->definition_count && !result; i++)
+        if (is_own(module, module->definitions[i].symbol))
+            result = find_address(generation, module->definitions[i].symbol, err);
+    return result;
+}
+
+static void forget_addresses(const struct mcjit_module *module)
+{
+    for (size_t i = 0; i < module->definition_count; i++)
+        if (is_own(module, module->definitions[i].symbol))
+            module->definitions[i].symbol->addr = 0;
+}
+
+static void bind_symbols(const struct mcjit_generation *generation,
+                         const struct mcjit_module *module)
 {
     for (size_t i = 0; i < module->definition_count; i++) {
         struct mcjit_symbol *symbol = module->definitions[i].symbol;
         symbol->is_bound = true;
-        if (symbol->definer != module->number || symbol->is_user_defined)
-            continue;
-        symbol->home = generation->number;
-        symbol->addr = address_of(generation, symbol);
+        if (is_own(module, symbol))
+            symbol->home = generation->number;
     }
     for (size_t i = 0; i < module->reference_count; i++)
         module->references[i].symbol->is_bound = true;
@@ -157,21 +172,38 @@ static void advance_pending(struct mcjit_engine *engine)
         engine->pending_from++;
 }
 
-static void bind(struct mcjit_engine *engine, struct mcjit_generation *generation,
-                 const struct mcjit_selection *selection)
+static int bind(struct mcjit_engine *engine, struct mcjit_generation *generation,
+                const struct mcjit_selection *selection, struct jd_error *err)
 {
-    mcjit_phase_switch(&engine->phases, JD_PHASE_LINK);
-    for (size_t i = 0; i < selection->count; i++)
-        bind_definitions(generation, selection->modules[i]);
+    int result = JD_OK;
+    for (size_t i = 0; i < selection->count && !result; i++)
+        result = find_addresses(generation, selection->modules[i], err);
+    for (size_t i = 0; i < selection->count && result; i++)
+        forget_addresses(selection->modules[i]);
+    if (result)
+        return result;
     for (size_t i = 0; i < selection->count; i++) {
         struct mcjit_module *module = selection->modules[i];
+        bind_symbols(generation, module);
         bind_structors(generation, module);
         module->state = MCJIT_COMPILED;
         if (!module->is_helper)
             engine->modules_compiled++;
     }
     advance_pending(engine);
+    return JD_OK;
+}
+
+static int link_batch(struct mcjit_engine *engine, struct mcjit_generation *generation,
+                      const struct mcjit_selection *selection, struct jd_error *err)
+{
+    int result;
+    mcjit_phase_switch(&engine->phases, JD_PHASE_LINK);
+    result = mcjit_generation_finalize(generation, err);
+    if (!result)
+        result = bind(engine, generation, selection, err);
     mcjit_phase_end(&engine->phases);
+    return result;
 }
 
 /* --- All of it -------------------------------------------------------------------------------- */
@@ -194,11 +226,9 @@ static int compile_selection(struct mcjit_engine *engine, struct mcjit_generatio
             culprit = selection->modules[i];
     }
     if (!result)
-        result = link_batch(engine, generation, err);
-    if (!result) {
-        bind(engine, generation, selection);
+        result = link_batch(engine, generation, selection, err);
+    if (!result)
         return JD_OK;
-    }
     engine->functions_compiled = compiled_before;
     mcjit_generation_retire(engine);
     if (culprit)

@@ -11,6 +11,7 @@
 
 #include "llvm_shim.h"
 #include "mcjit.h"
+#include "text.h"
 
 static bool is_local(LLVMValueRef global)
 {
@@ -50,14 +51,13 @@ bool mcjit_is_asm_name(const struct mcjit_module *module, const char *name, size
 
 char *mcjit_local_name(const struct mcjit_module *module, LLVMValueRef global)
 {
-    char *unique = NULL;
+    char suffix[32];
     size_t length;
     const char *name = object_name(global, &length);
     if (mcjit_is_asm_name(module, name, length))
-        return strndup(name, length);
-    if (asprintf(&unique, "%.*s.jd%u", (int)length, name, module->number) < 0)
-        return NULL;
-    return unique;
+        return mcjit_text_copy(name, length);
+    snprintf(suffix, sizeof suffix, ".jd%u", module->number);
+    return mcjit_text_join(name, length, suffix, strlen(suffix));
 }
 
 static int out_of_memory(const struct mcjit_module *module, struct jd_error *err)
@@ -96,7 +96,7 @@ static int add_asm_name(struct mcjit_module *module, const char *name, size_t na
     if (!list)
         return out_of_memory(module, err);
     module->asm_names = list;
-    list[module->asm_name_count] = strndup(name, name_bytes);
+    list[module->asm_name_count] = mcjit_text_copy(name, name_bytes);
     if (!list[module->asm_name_count])
         return out_of_memory(module, err);
     module->asm_name_count++;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text.h"
+
 enum { CHUNK_SYMBOLS = 256, FIRST_SLOTS = 256 };
 
 /* Newest first; every chunk but the newest is full. */
@@ -77,7 +79,7 @@ static bool grow(struct mcjit_symbol_table *table)
 static struct mcjit_symbol *new_symbol(struct mcjit_symbol_table *table, const char *name,
                                        size_t name_bytes)
 {
-    char *copy = strndup(name, name_bytes);
+    char *copy = mcjit_text_copy(name, name_bytes);
     struct mcjit_symbol *symbol;
     if (!copy)
         return NULL;
