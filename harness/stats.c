@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BOOTSTRAP_ROUNDS = 2000, EXACT_LIMIT = 100, POWER_SPLITS = 400, POWER_STEPS = 12 };
+enum { BOOTSTRAP_ROUNDS = 2000, EXACT_LIMIT = 100, POWER_SPLITS = 400, POWER_STEPS = 16 };
 
 static const double mad_scale = 1.4826; /* MAD to standard deviation of a normal distribution */
 static const double outlier_mads = 5.0;
@@ -378,7 +378,7 @@ static double split_share(struct splits *s, double effect, size_t critical)
 
 static void smallest_effect(struct splits *s, size_t critical, struct jd_stats_power *out)
 {
-    double low = 0, high = 1;
+    double low = 0, high = JD_STATS_EFFECT_MOST;
     if (split_share(s, high, critical) < 0.8)
         return;
     for (int step = 0; step < POWER_STEPS; step++) {

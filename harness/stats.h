@@ -69,10 +69,13 @@ size_t jd_stats_samples_needed(size_t family, double alpha);
 /** Holm's correction: out[i] belongs to p[i]; `out` may be `p`. */
 int jd_stats_holm(const double *p, size_t count, double *out, struct jd_error *err);
 
+/** The largest relative difference that is looked for: 16 times as much. */
+#define JD_STATS_EFFECT_MOST 15.0
+
 /** What a run can see, from values that differ by chance only (the same engine twice). */
 struct jd_stats_power {
     double false_positive_rate; /**< share of random splits with p < alpha */
-    bool can_detect;            /**< false: not even a difference of 100 % was found */
+    bool can_detect;            /**< false: not even JD_STATS_EFFECT_MOST was found */
     double detectable_effect;   /**< smallest relative difference found in 80 % of the splits, in
                                      the right direction, with p < corrected_alpha */
 };

@@ -162,7 +162,7 @@ static void print_pair(FILE *out, const struct jd_calibration_pair *pair)
     if (pair->power.can_detect)
         fprintf(out, "%.1f %%\n", 100 * pair->power.detectable_effect);
     else
-        fprintf(out, "none up to 100 %%\n");
+        fprintf(out, "none\n");
 }
 
 static size_t fewest_samples(const struct jd_plan *plan)
