@@ -85,7 +85,7 @@ static void say_folder(void)
 static void say_last_words(void)
 {
     fprintf(stderr, "first words\nlast words\n");
-    raise(SIGSEGV);
+    raise(SIGXCPU); /* no sanitizer has a handler for this one */
 }
 
 /* Prints `output`, does `deed`, sends a record of `kind` and `more`, then ends. */
@@ -101,8 +101,8 @@ static const struct act {
     {"short", "expec", NULL, "ok", "", 0, 0},
     {"flood", "", flood, "ok", "", 0, 0},
     {"refuse", "", NULL, "refused", "", 0, 1},
-    {"segv", "", say_last_words, NULL, NULL, 0, 0},
-    {"teardown-segv", "expected", NULL, "ok", "", SIGSEGV, 0},
+    {"signal", "", say_last_words, NULL, NULL, 0, 0},
+    {"teardown-signal", "expected", NULL, "ok", "", SIGXCPU, 0},
     {"silent", "expected", NULL, NULL, NULL, 0, 0},
     {"hang", "", hang, NULL, NULL, 0, 0},
     {"leave-behind", "expected", leave_a_grandchild, "ok", "", 0, 0},
@@ -267,14 +267,14 @@ static void test_wrong_exit_code(void **state)
 
 static void test_crashes(void **state)
 {
-    struct jd_sample sample = take_act("segv");
+    struct jd_sample sample = take_act("signal");
     (void)state;
-    expect_kind(&sample, JD_SAMPLE_CRASHED, "signal 11");
+    expect_kind(&sample, JD_SAMPLE_CRASHED, "signal 24");
     expect_kind(&sample, JD_SAMPLE_CRASHED, "last words");
-    assert_int_equal(sample.signal, SIGSEGV);
+    assert_int_equal(sample.signal, SIGXCPU);
     assert_int_equal(sample.exit_code, -1);
     assert_int_equal(sample.time_to_last_result_ns, JD_NONE);
-    sample = take_act("teardown-segv");
+    sample = take_act("teardown-signal");
     expect_kind(&sample, JD_SAMPLE_CRASHED, "in teardown");
     sample = take_act("engine-crash");
     expect_kind(&sample, JD_SAMPLE_CRASHED, "LLVM crashed in phase codegen");
@@ -401,6 +401,22 @@ static void test_time_limit_order(void **state)
     assert_true(jd_runner_timeout_s(&s.runner, &s.cell) == JD_RUNNER_TIMEOUT_S);
 }
 
+/* Emulated, a program can start itself only if the kernel knows the emulator. */
+static bool can_start_itself(void)
+{
+    struct jd_error err = JD_ERROR_INIT;
+    struct jd_sample sample;
+    struct setting s;
+    char name[32] = "";
+    FILE *in = fopen("/proc/self/comm", "r");
+    bool is_emulated = in && fgets(name, sizeof name, in) && !strncmp(name, "qemu-", 5);
+    if (in)
+        fclose(in);
+    init(&s, "good");
+    return !is_emulated ||
+           (!jd_runner_sample(&s.runner, &s.cell, &sample, &err) && sample.kind == JD_SAMPLE_OK);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -424,5 +440,9 @@ int main(int argc, char **argv)
     if (length < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1))
         return 1;
     self[length] = '\0';
+    if (!can_start_itself()) {
+        fprintf(stderr, "skipped: the emulator is not known to the kernel (binfmt_misc)\n");
+        return 77;
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
