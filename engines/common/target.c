@@ -70,7 +70,7 @@ int jd_target_machine_create(const struct jd_engine_options *options, LLVMTarget
                                    JD_CODE_MODEL);
     if (!*out)
         return jd_fail(err, JD_E_INTERNAL, host.triple, "LLVM made no target machine");
-    jd_target_shim_use_emulated_tls(*out);
+    jd_target_shim_configure(*out);
     return JD_OK;
 }
 

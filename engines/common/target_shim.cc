@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The hole in the C API: TargetOptions::EmulatedTLS. No policy here.
+// The hole in the C API: TargetOptions, of which EmulatedTLS and MCRelaxAll are set here.
 
 #include "target_shim.h"
 
 #include <llvm/Target/TargetMachine.h>
 
-void jd_target_shim_use_emulated_tls(LLVMTargetMachineRef machine)
+void jd_target_shim_configure(LLVMTargetMachineRef machine)
 {
-    reinterpret_cast<llvm::TargetMachine *>(machine)->Options.EmulatedTLS = true;
+    auto *TM = reinterpret_cast<llvm::TargetMachine *>(machine);
+    TM->Options.EmulatedTLS = true;
+    TM->Options.MCOptions.MCRelaxAll = TM->getOptLevel() == llvm::CodeGenOptLevel::None;
 }

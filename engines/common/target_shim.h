@@ -11,9 +11,12 @@
 extern "C" {
 #endif
 
-/** Thread-local variables through __emutls_get_address: the one model that needs no loader's help.
- * Must be called before code is generated with this machine. */
-void jd_target_shim_use_emulated_tls(LLVMTargetMachineRef machine);
+/** The settings of every engine, before code is generated with this machine:
+ *  - thread-local variables through __emutls_get_address, the one model that needs no loader's
+ * help;
+ *  - at level 0, branches in their long form at once, as clang -O0 does: no search for short ones.
+ */
+void jd_target_shim_configure(LLVMTargetMachineRef machine);
 
 #ifdef __cplusplus
 }

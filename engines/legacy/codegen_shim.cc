@@ -183,6 +183,7 @@ char *legacy_partition_close(legacy_partition *P)
     for (size_t I = 0; I < P->Wanted.size(); I++) // grows as it goes
         if (char *Message = P->defineVariable(*P->Wanted[I]))
             return Message;
+    P->Map.clear(); // its keys are values of the source, which the partition may outlive
     return nullptr;
 }
 

@@ -199,6 +199,46 @@ static int finish(struct unit *unit, struct jd_error *err)
     return JD_OK;
 }
 
+/* Taking a compiled body apart costs 2 % of compiling it, and a short program has ended before the
+ * memory is wanted: the latest partitions wait, the oldest of them go. */
+enum { SPENT_OBJECT_BYTES_MAX = 1 << 20 };
+
+static void drop_oldest_spent(struct legacy_engine *engine)
+{
+    struct legacy_spent *oldest = engine->first_spent;
+    engine->first_spent = oldest->next;
+    if (!engine->first_spent)
+        engine->last_spent = NULL;
+    engine->spent_bytes -= oldest->object_bytes;
+    legacy_partition_destroy(oldest->partition);
+    free(oldest);
+}
+
+void legacy_spent_drop_all(struct legacy_engine *engine)
+{
+    while (engine->first_spent)
+        drop_oldest_spent(engine);
+}
+
+static void retire_partition(struct unit *unit)
+{
+    struct legacy_engine *engine = unit->engine;
+    struct legacy_spent *spent = unit->partition ? malloc(sizeof *spent) : NULL;
+    if (!spent) {
+        legacy_partition_destroy(unit->partition);
+        return;
+    }
+    *spent = (struct legacy_spent){unit->partition, unit->object_bytes, NULL};
+    if (engine->last_spent)
+        engine->last_spent->next = spent;
+    else
+        engine->first_spent = spent;
+    engine->last_spent = spent;
+    engine->spent_bytes += spent->object_bytes;
+    while (engine->spent_bytes > SPENT_OBJECT_BYTES_MAX)
+        drop_oldest_spent(engine);
+}
+
 static int run_unit(struct unit *unit, struct jd_error *err)
 {
     struct jd_error local = JD_ERROR_INIT;
@@ -211,7 +251,7 @@ static int run_unit(struct unit *unit, struct jd_error *err)
         unit->partition = NULL; /* may be half-built: leak it */
         replace_pipeline(unit->engine, &local);
     }
-    legacy_partition_destroy(unit->partition);
+    retire_partition(unit);
     if (!result)
         result = finish(unit, &local);
     settle(unit);

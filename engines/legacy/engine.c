@@ -43,6 +43,7 @@ static int create_llvm(struct legacy_engine *engine, struct jd_error *err)
     if (result)
         return result;
     engine->context = LLVMContextCreate();
+    LLVMContextSetDiscardValueNames(engine->context, true); /* of locals: nobody looks at them */
     jd_diagnostics_attach(&engine->diagnostics, engine->context);
     engine->codegen = legacy_codegen_create(engine->machine);
     return engine->codegen ? JD_OK
@@ -61,6 +62,7 @@ static void init_locks(struct legacy_engine *engine)
 
 static void free_llvm(struct legacy_engine *engine)
 {
+    legacy_spent_drop_all(engine);
     legacy_codegen_destroy(engine->codegen);
     if (engine->machine)
         LLVMDisposeTargetMachine(engine->machine);

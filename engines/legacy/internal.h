@@ -111,6 +111,13 @@ struct legacy_object {
     struct legacy_object *next; /* of the module; latest first */
 };
 
+/** A partition whose object was generated. */
+struct legacy_spent {
+    struct legacy_partition *partition;
+    size_t object_bytes;
+    struct legacy_spent *next;
+};
+
 struct legacy_stack; /* stack_pool.c */
 
 enum { LEGACY_STUB_BLOCK_SYMBOLS = 1024, LEGACY_STUB_BLOCKS = 4096 };
@@ -126,6 +133,8 @@ struct legacy_engine {
     struct jd_diagnostics diagnostics;
     LLVMTargetMachineRef machine;
     struct legacy_codegen *codegen;
+    struct legacy_spent *first_spent, *last_spent; /* oldest first */
+    size_t spent_bytes;
     struct jd_arena *arena;
     struct legacy_stubs stubs;
     /* By stub index, in blocks that never move: a first call reads it without the lock. */
@@ -243,6 +252,8 @@ int legacy_emit_data(struct legacy_engine *engine, struct legacy_symbol *symbol,
 /** Generate code for a module's inline asm. Locked, may unlock. */
 int legacy_emit_asm(struct legacy_engine *engine, struct legacy_module *module,
                     struct jd_error *err);
+/** Destroy the partitions that wait for it. Locked. */
+void legacy_spent_drop_all(struct legacy_engine *engine);
 /** Compile everything that stubs lead to, until nothing is left. Locked, may unlock. */
 int legacy_compile_closure(struct legacy_engine *engine, struct jd_error *err);
 

@@ -69,8 +69,10 @@ static int rewrite_text(struct legacy_engine *engine, const struct jd_ir *ir,
 {
     LLVMModuleRef parsed;
     char *message = NULL;
+    LLVMContextSetDiscardValueNames(engine->context, false); /* text is made of names */
     int result = jd_target_read_ir(engine->context, &engine->diagnostics, engine->machine, ir,
                                    false, &parsed, err);
+    LLVMContextSetDiscardValueNames(engine->context, true);
     if (result)
         return result;
     if (LLVMVerifyModule(parsed, LLVMReturnStatusAction, &message)) {

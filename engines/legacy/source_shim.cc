@@ -85,7 +85,8 @@ legacy_source *legacy_source_create(LLVMModuleRef Module, bool *OutHasAsm)
 {
     auto *S = new legacy_source;
     S->M.reset(unwrap(Module));
-    if (GVMaterializer *Reader = S->M->getMaterializer())
+    GVMaterializer *Reader = S->M->getMaterializer();
+    if (Reader && !S->M->debug_compile_units().empty())
         Reader->setStripDebugInfo();
     S->Flags = S->M->getModuleFlagsMetadata();
     *OutHasAsm = !S->M->getModuleInlineAsm().empty();
