@@ -203,17 +203,43 @@ struct library {
     char *fact;
 };
 
-/* The file behind a loaded library, links followed: its name carries the full version. */
+/* The GNU build id of a loaded object (ELF note of type NT_GNU_BUILD_ID), as hex; "" without one.
+ */
+static void build_id(const struct dl_phdr_info *info, char *out, size_t out_bytes)
+{
+    out[0] = '\0';
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        if (segment->p_type != PT_NOTE)
+            continue;
+        const char *at = (const char *)(info->dlpi_addr + segment->p_vaddr);
+        const char *end = at + segment->p_memsz;
+        while (at + sizeof(ElfW(Nhdr)) < end) {
+            ElfW(Nhdr) note;
+            memcpy(&note, at, sizeof note);
+            const char *name = at + sizeof note;
+            const unsigned char *id = (const unsigned char *)name + ((note.n_namesz + 3u) & ~3u);
+            if (note.n_type == NT_GNU_BUILD_ID && !strcmp(name, "GNU"))
+                for (size_t k = 0; k < note.n_descsz && 2 * k + 3 <= out_bytes; k++)
+                    snprintf(out + 2 * k, out_bytes - 2 * k, "%02x", id[k]);
+            at = (const char *)id + ((note.n_descsz + 3u) & ~3u);
+        }
+    }
+}
+
+/* The file behind a loaded library, links followed: its name carries the version, where there is
+ * one; the build id tells two builds of one version apart. */
 static int note_library(struct dl_phdr_info *info, size_t size, void *context)
 {
     struct library *library = context;
     const char *slash = strrchr(info->dlpi_name, '/');
-    char *path;
+    char *path, id[17];
     (void)size;
     if (!slash || strncmp(slash + 1, library->prefix, strlen(library->prefix)) != 0 ||
         !(path = realpath(info->dlpi_name, NULL)))
         return 0;
-    set(library->fact, "%.150s", strrchr(path, '/') + 1);
+    build_id(info, id, sizeof id);
+    set(library->fact, "%.100s%s%s", strrchr(path, '/') + 1, id[0] ? ", build " : "", id);
     free(path);
     return 1;
 }

@@ -511,6 +511,25 @@ def case_real_engines_agree(bench):
                 check(sample["phases_ns"]["teardown"] > 0, "no teardown")
 
 
+def case_fingerprint_tells_the_truth(bench):
+    """What the harness says about the engines' set-up without seeing it."""
+    bench.program = bench.tools["jitduel"]
+    result = subprocess.run(
+        bench.tools["emulator"] + [bench.program, "bench", "--workload", "kernel/fib", "--samples",
+                                   "1", "-O0", "--no-warm", "--no-calibration", "--out",
+                                   bench.report_path],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S,
+        check=False)
+    equal(result.returncode, 0, "exit code")
+    found = bench.report()["fingerprint"]
+    check(found["llvm_library"].startswith("libLLVM"), "LLVM is %r", found["llvm_library"])
+    with open(os.path.join(bench.tools["source"], "engines/common/target.h"),
+              encoding="utf-8") as file:
+        target = file.read()
+    equal((found["code_model"], "LLVMCodeModelSmall" in target), ("small", True), "code model")
+    equal((found["relocation_model"], "LLVMRelocPIC" in target), ("PIC", True), "relocations")
+
+
 # ---- the schema itself -------------------------------------------------------------------------
 
 def case_schema_is_strict(bench):
