@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """At which executed fraction does eager win? Time against fraction for one shape of program.
 
-A family is a set of generated workloads that differ only in how many of their functions run. Which
-engines are lazy comes from their capabilities. The crossing is where the straight line, in
-logarithms, between two neighbouring fractions crosses ratio 1; its interval comes from resampling
-the processes of every point.
+A family is a set of generated workloads that differ only in how many of their functions run: they
+agree in size, and in their names up to the number at the end. Which engines are lazy comes from
+their capabilities. The crossing is where the straight line, in logarithms, between two neighbouring
+fractions crosses ratio 1; its interval comes from resampling the processes of every point.
 """
 
 import collections
 import math
+import re
 
 import numpy
 
@@ -17,7 +18,7 @@ from style import FAINT, INK, MARGIN, MUTED, Canvas, format_percent, format_rati
 REGIME, METRIC = "cold-process", "time_to_last_result_ns"
 RESAMPLES, SEED = 2000, 1
 
-Family = collections.namedtuple("Family", "functions instructions modules points")
+Family = collections.namedtuple("Family", "functions instructions modules prefix points")
 # crossing: fraction or None; low, high: its interval or None; share: of resamples that cross
 Crossing = collections.namedtuple("Crossing", "lazy eager fraction low high share ratios")
 
@@ -29,7 +30,8 @@ def families(report, opt_level):
         if not w["function_count"] or not w["executed_count"]:
             continue
         if any(report.statistic(name, e, opt_level, REGIME, METRIC) for e in report.engines):
-            key = (w["function_count"], w["instructions_per_function"] or 0, w["module_count"] or 0)
+            key = (w["function_count"], w["instructions_per_function"] or 0, w["module_count"] or 0,
+                   re.sub(r"[\d.]+$", "", name))
             fraction = w["executed_count"] / w["function_count"]
             found.setdefault(key, {}).setdefault(fraction, name)
     return [Family(*key, sorted(points.items())) for key, points in sorted(found.items())

@@ -67,7 +67,7 @@ def pair_line(pair, comparisons, metric):
     elif losses:
         parts.append(f"{engine} {worse} than {baseline} in {losses} of {total}")
     else:
-        parts.append(f"no verdict between {engine} and {baseline} in {total}")
+        parts.append(f"no verdict between {engine} and {baseline} in any of {total}")
     if total < len(comparisons):
         parts.append(f"{len(comparisons) - total} disqualified")
     if len(ratios) > 1:
@@ -214,6 +214,16 @@ def baseline_of(report, engine, opt_level, regime, metric):
     return None
 
 
+def floor_sentence(report, regime):
+    """What a bold ratio rests on."""
+    floor = report.floor(regime)
+    if floor is None:
+        return ("Grey: no verdict; this run was too noisy or too short for its A/A calibration to "
+                "tell any effect from noise.")
+    return (f"Bold: significant after Holm's correction and at least {format_percent(floor)}, the "
+            "effect that this run's A/A calibration can tell from noise; grey: no verdict.")
+
+
 def caption(report, opt_level, regime, metric, workloads):
     name, meaning = METRICS[metric]
     statistics = [(cell, report.statistic(w, e, opt_level, regime, metric))
@@ -222,13 +232,11 @@ def caption(report, opt_level, regime, metric, workloads):
     counts = sorted({s["n"] for _, s in statistics if s})
     n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     confidence = format_percent(report.data["meta"]["options"]["confidence"])
-    better, worse = words_of(metric)
+    better, _ = words_of(metric)
     parts = [f"{name.capitalize()}: {meaning}; regime {regime}, code generation level -O{opt_level}. "
              f"Dot: median of {n} processes; bar: {confidence} bootstrap interval of the median."]
     if report.comparisons(opt_level, regime, metric):
-        parts.append(f"Ratio below 1 is {better}. Bold: significant after Holm's correction and at "
-                     f"least {format_percent(report.floor(regime))}, the effect that this run's A/A "
-                     "calibration can tell from noise; grey: no verdict.")
+        parts.append(f"Ratio below 1 is {better}. {floor_sentence(report, regime)}")
     if any(s and s["median"] == 0 for _, s in statistics):
         parts.append("A value of 0 has no dot where the axis is logarithmic.")
     if any(cell and cell["status"] == "partial" for cell, _ in statistics):

@@ -26,7 +26,8 @@ PHASES = [
 
 
 def stack_of(cell):
-    """{phase: median ns} with "rest", over the samples that ended well; None without any."""
+    """{phase: median ns} with "rest", and "total" until the last result, over the samples that ended
+    well; None without any."""
     samples = [s for s in cell["samples"]
                if s["kind"] == "ok" and s["time_to_last_result_ns"] is not None]
     if not samples:
@@ -38,7 +39,13 @@ def stack_of(cell):
         else:
             values = [s["phases_ns"].get(phase) or 0 for s in samples]
         stack[phase] = statistics.median(values)
+    stack["total"] = statistics.median(s["time_to_last_result_ns"] for s in samples)
     return stack
+
+
+def length_of(stack):
+    """How long the bar is: the sum of its phases."""
+    return sum(stack[phase] for phase, _, _ in PHASES)
 
 
 def claimed(sample):
@@ -66,7 +73,7 @@ def draw(report, looks, opt_level, group):
             bars.append((workload, stacks))
     if not bars:
         return None
-    bars.sort(key=lambda bar: -max(sum(s.values()) for _, s in bar[1]))
+    bars.sort(key=lambda bar: -max(length_of(s) for _, s in bar[1]))
     return draw_bars(report, looks, opt_level, group, bars)
 
 
@@ -91,7 +98,7 @@ def draw_bars(report, looks, opt_level, group, bars):
         if index % 2:
             ax.axhspan(y, y + gap + bar_height * len(stacks), color=BAND, zorder=0, linewidth=0)
         ax.text(0, y + 0.2, workload, size=9, weight="bold", va="center")
-        longest = max(sum(s.values()) for _, s in stacks)
+        longest = max(length_of(s) for _, s in stacks)
         for i, (engine, stack) in enumerate(stacks):
             middle = y + 0.34 + bar_height * (i + 0.5)
             ax.text(-0.008, middle, engine, transform=ax.get_yaxis_transform(), ha="right",
@@ -110,8 +117,8 @@ def draw_stack(ax, stack, middle, height, longest):
             ax.barh(middle, share, height, left=left, color=colour, edgecolor="white",
                     linewidth=0, hatch="////" if phase == "teardown" else None, zorder=3)
             left += share
-    until_result = sum(value for phase, value in stack.items() if phase != "teardown")
-    ax.text(left + 0.007, middle, format_ns(until_result), va="center", size=8, color=INK, zorder=4)
+    ax.text(left + 0.007, middle, format_ns(stack["total"]), va="center", size=8, color=INK,
+            zorder=4)
 
 
 def draw_legend(canvas, bars):

@@ -73,10 +73,13 @@ class Report:
         return self.workloads[workload]["function_count"] is not None
 
     def floor(self, regime):
-        """Smallest effect that the calibration lets a verdict rest on in this regime, or None."""
+        """Smallest effect that a verdict may rest on in this regime; None: the calibration found
+        that this run can tell none."""
         floor = self.data["meta"]["options"]["minimum_effect"]
         for entry in self.data["calibration"]["regimes"]:
-            if entry["regime"] == regime and entry["detectable_effect"] is not None:
+            if entry["regime"] == regime and entry["is_calibrated"]:
+                if entry["detectable_effect"] is None:
+                    return None
                 floor = max(floor, entry["detectable_effect"])
         return floor
 

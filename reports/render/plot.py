@@ -64,9 +64,9 @@ def figures(report, looks):
         for name, regime, metric in FORESTS:
             yield f"{name}-O{level}", forest.draw(report, looks, level, regime, metric)
         for family in crossover.families(report, level):
-            name = (f"crossover-f{family.functions}-i{family.instructions}"
-                    f"-m{family.modules}-O{level}")
-            yield name, crossover.draw(report, looks, level, family)
+            shape = f"f{family.functions}-i{family.instructions}-O{level}"
+            yield (f"crossover-{file_part(family.prefix).strip('-')}-{shape}",
+                   crossover.draw(report, looks, level, family))
         for group in phases.groups(report):
             yield (f"phases-{file_part(group)}-O{level}",
                    phases.draw(report, looks, level, group))

@@ -153,7 +153,9 @@ def provenance(report):
     revision = meta["git_revision"][:12] + (" with changes" if meta["git_dirty"] is True else "")
     machine = [print_["cpu_model"], print_["arch"], f"{print_['cpu_online_count']} CPUs",
                print_["kernel"], print_["libc"]]
-    if print_["hypervisor"] not in ("none", "unavailable"):
+    if print_["hypervisor"] == "yes":
+        machine.append("virtual machine")
+    elif print_["hypervisor"] not in ("none", "unavailable"):
         machine.append(f"on {print_['hypervisor']}")
     if print_["emulation"] not in ("none", "unavailable"):
         machine.append(f"emulated by {print_['emulation']}")

@@ -132,7 +132,7 @@ class Draws(PlotTest):
         expected = {f"{name}-O{level}" for level in (0, 2) for name in (
             "time-to-first-result", "time-to-last-result", "worst-pause", "warm-call",
             "peak-memory", "engine-memory", "phases-kernel", "curve")}
-        expected |= {"phases-sqlite-O0", "crossover-f1000-i50-m1-O0"}
+        expected |= {"phases-sqlite-O0", "crossover-synth-f1000-x-f1000-i50-O0"}
         self.assertEqual(names, expected)
 
     def test_page_says_what_must_not_be_quoted_and_why(self):
@@ -177,7 +177,7 @@ class Discovers(PlotTest):
                 twin["engine"] = engine
             report["cells"] += twins
             report["plan"]["engines"].append({"name": engine, "summary": engine, "caps": []})
-        self.assertIn("crossover-f1000-i50-m1-O0", self.plot_report(report))
+        self.assertIn("crossover-synth-f1000-x-f1000-i50-O0", self.plot_report(report))
         self.assertIn("$weird_name$ beats b", self.titles())
 
     def titles(self):
