@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs a natively compiled kernel and compares what it prints, and its exit code, with what its
-# descriptor expects. cmake -DPROGRAM=... -DDESCRIPTOR=... -P kernel_native.cmake
+# descriptor expects. cmake -DPROGRAM=... -DDESCRIPTOR=... [-DEMULATOR=...] -P kernel_native.cmake
 file(STRINGS "${DESCRIPTOR}" lines REGEX "^(expected|exit_code) *=")
 set(exit_code 0)
 foreach(line IN LISTS lines)
@@ -9,7 +9,7 @@ foreach(line IN LISTS lines)
 endforeach()
 cmake_path(GET DESCRIPTOR PARENT_PATH folder)
 file(READ "${folder}/${expected}" wanted)
-execute_process(COMMAND "${PROGRAM}" INPUT_FILE /dev/null OUTPUT_VARIABLE printed
+execute_process(COMMAND ${EMULATOR} "${PROGRAM}" INPUT_FILE /dev/null OUTPUT_VARIABLE printed
   RESULT_VARIABLE code)
 if(NOT code STREQUAL exit_code)
   message(FATAL_ERROR "exit code ${code}, expected ${exit_code}")
