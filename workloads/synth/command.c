@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 enum synth_option {
     OPTION_SEED = 1000,
@@ -142,6 +143,21 @@ static int print_expected(const struct jd_synth_params *params, struct jd_error 
     return code;
 }
 
+/* As jitduel's other commands end. */
+static int exit_code(int code)
+{
+    switch (code) {
+    case JD_OK:
+        return 0;
+    case JD_E_USAGE:
+        return EX_USAGE;
+    case JD_E_INTERNAL:
+        return EX_SOFTWARE;
+    default:
+        return EX_OSERR;
+    }
+}
+
 int jd_synth_main(int argc, char **argv)
 {
     static const struct argp argp = {
@@ -150,7 +166,9 @@ int jd_synth_main(int argc, char **argv)
         NULL,
         "Write a program of a given shape as LLVM IR.\vThe program prints a checksum that depends "
         "on every function that runs, and returns 0. The same options give the same program; the "
-        "checksum is known without running it.",
+        "checksum is known without running it.\n\nExit code 0, or 64 command line, 70 LLVM failed, "
+        "71 "
+        "system (memory, output file).",
         NULL,
         NULL,
         NULL};
@@ -168,5 +186,5 @@ int jd_synth_main(int argc, char **argv)
         code = jd_synth_generate(&request.params, request.output, request.is_text, &err);
     if (code)
         fprintf(stderr, "jitduel synth: %s\n", jd_error_line(&err, line, sizeof line));
-    return code ? 1 : 0;
+    return exit_code(code);
 }

@@ -87,7 +87,8 @@ int jd_synth_generate(const struct jd_synth_params *params, const char *output, 
                       struct jd_error *err);
 
 /** The command `jitduel synth`: argv[0] is "jitduel synth" or the like. Prints the program's output
- * to be expected with --print-expected. Returns an exit code: 0, or 1 after a message. */
+ * to be expected with --print-expected. Returns an exit code: 0, or after a message 64 (options),
+ * 70 (LLVM), 71 (system). */
 int jd_synth_main(int argc, char **argv);
 
 #ifdef __cplusplus
