@@ -32,6 +32,8 @@ struct link {
     void *bytes;          /* own copy of the object; NULL while the pipeline's buffer is used */
     struct place *places; /* by section */
     struct legacy_symbol **symbols; /* by ELF symbol; NULL: not the engine's business */
+    uintptr_t *veneers;             /* by ELF symbol; 0: none so far */
+    size_t veneers_end;             /* in the code block; 0: none are wanted */
     struct legacy_site *sites;
     uint32_t site_count, site_capacity;
 };
@@ -71,6 +73,18 @@ static size_t align_up(size_t value, size_t align)
     return align > 1 ? (value + align - 1) & ~(align - 1) : value;
 }
 
+/* Room for a veneer to each foreign symbol, at the end of the object's code; what is not used goes
+ * back when the object is done. */
+static void make_veneer_room(struct link *link, size_t *code_bytes)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 1; i < link->elf.symbol_count; i++)
+        count += jd_elf_symbol_section(&link->elf, i) == SHN_UNDEF;
+    *code_bytes = align_up(*code_bytes, link->engine->stubs.arch->align_bytes);
+    link->veneers_end = *code_bytes;
+    *code_bytes += count * link->engine->stubs.arch->veneer_bytes;
+}
+
 /* Offsets within each kind's block are kept in place.addr until the blocks are known. */
 static int lay_out(struct link *link, struct jd_error *err)
 {
@@ -89,6 +103,8 @@ static int lay_out(struct link *link, struct jd_error *err)
         if (section->sh_addralign > align[kind])
             align[kind] = section->sh_addralign;
     }
+    if (size[JD_ARENA_CODE] && legacy_stubs_want_veneers(&link->engine->stubs))
+        make_veneer_room(link, &size[JD_ARENA_CODE]);
     for (int kind = 0; kind < JD_ARENA_KIND_COUNT; kind++) {
         if (!size[kind])
             continue;
@@ -269,11 +285,20 @@ static int thunk_of(struct link *link, struct legacy_symbol *symbol, uintptr_t *
     return result;
 }
 
-/* A field that lies within one cache line can be rewritten while other threads run it (Intel SDM
- * volume 3, 9.1.3 and 9.1.1: such a store is seen whole). */
-static bool can_rebind(uintptr_t addr)
+/* Can the branch be rewritten while other threads run it, and back to the stub at any time? x86-64:
+ * a field within one cache line (Intel SDM volume 3, 9.1.3 and 9.1.1: such a store is seen whole).
+ * AArch64: B and BL, not the conditional ones (Arm ARM, B2.2.5), and the stub must be in reach. */
+static bool can_rebind(struct link *link, const struct jd_reloc_howto *howto,
+                       struct legacy_symbol *symbol, uintptr_t addr, int64_t addend)
 {
-    return (addr & 63) <= 60;
+    uintptr_t stub_addr;
+    if (howto->field != JD_FIELD_LE && howto->field != JD_FIELD_A64_BRANCH26)
+        return false;
+    if (!legacy_stubs_want_veneers(&link->engine->stubs))
+        return (addr & 63) <= 60;
+    return jd_reloc_fits(howto, addr, symbol->addr, addend, 0) &&
+           !legacy_symbol_stub(link->engine, symbol, &stub_addr, NULL) &&
+           jd_reloc_fits(howto, addr, stub_addr, addend, 0);
 }
 
 static bool add_site(struct link *link, struct legacy_symbol *callee, uintptr_t addr,
@@ -298,11 +323,13 @@ static bool add_site(struct link *link, struct legacy_symbol *callee, uintptr_t 
 
 /* Where a branch goes: the body when it is there, the stub when it is not, a thunk to what may be
  * out of reach. */
-static int branch_target(struct link *link, struct legacy_symbol *symbol, const Elf64_Rela *rela,
-                         uintptr_t place_addr, uintptr_t *out_addr, struct jd_error *err)
+static int branch_target(struct link *link, const struct jd_reloc_howto *howto,
+                         struct legacy_symbol *symbol, const Elf64_Rela *rela, uintptr_t place_addr,
+                         uintptr_t *out_addr, struct jd_error *err)
 {
     if (symbol->origin == LEGACY_ORIGIN_MODULE && symbol->kind == LEGACY_KIND_FUNCTION) {
-        if (symbol->state == LEGACY_STATE_READY && symbol->addr && can_rebind(place_addr) &&
+        if (symbol->state == LEGACY_STATE_READY && symbol->addr &&
+            can_rebind(link, howto, symbol, place_addr, rela->r_addend) &&
             add_site(link, symbol, place_addr, rela)) {
             *out_addr = symbol->addr;
             return JD_OK;
@@ -333,7 +360,7 @@ static int value_of(struct link *link, const struct jd_reloc_howto *howto, const
     } else if (!symbol) {
         *out_s = 0; /* the null symbol */
     } else if (howto->is_branch) {
-        result = branch_target(link, symbol, rela, place_addr, out_s, err);
+        result = branch_target(link, howto, symbol, rela, place_addr, out_s, err);
     } else {
         result = legacy_symbol_address(link->engine, symbol, out_s, err);
     }
@@ -344,6 +371,23 @@ static int value_of(struct link *link, const struct jd_reloc_howto *howto, const
     result = got_of(link, symbol, err);
     *out_g = symbol->got_addr;
     return result;
+}
+
+/* A branch out of reach goes to a veneer at the end of the same block. What it leads to is a stub,
+ * a thunk or module asm: nothing that moves. */
+static void use_veneer(struct link *link, uint32_t index, uintptr_t *io_addr)
+{
+    const struct legacy_stub_arch *arch = link->engine->stubs.arch;
+    const struct jd_arena_block *code = &link->object->blocks[JD_ARENA_CODE];
+    if (jd_elf_symbol_section(&link->elf, index) != SHN_UNDEF || !link->veneers_end)
+        return;
+    if (!link->veneers[index]) {
+        link->veneers[index] = code->addr + link->veneers_end;
+        arch->write_veneer((unsigned char *)code->write + link->veneers_end, link->veneers[index],
+                           *io_addr);
+        link->veneers_end += arch->veneer_bytes;
+    }
+    *io_addr = link->veneers[index];
 }
 
 static int relocate(struct link *link, uint32_t target, const Elf64_Rela *rela,
@@ -370,6 +414,8 @@ static int relocate(struct link *link, uint32_t target, const Elf64_Rela *rela,
     if (result)
         return result;
     link->engine->relocations++;
+    if (howto->is_branch && !jd_reloc_fits(howto, place.addr, s_addr, rela->r_addend, g_addr))
+        use_veneer(link, (uint32_t)ELF64_R_SYM(rela->r_info), &s_addr);
     return jd_reloc_apply(howto, &place, s_addr, rela->r_addend, g_addr, err);
 }
 
@@ -443,6 +489,23 @@ static void publish_symbol(struct link *link, uint32_t index)
                       link->elf.symbols[index].st_size);
 }
 
+static void commit_blocks(struct link *link)
+{
+    struct legacy_object *object = link->object;
+    struct jd_arena_block *code = &object->blocks[JD_ARENA_CODE];
+    for (int kind = 0; kind < JD_ARENA_KIND_COUNT; kind++)
+        if (object->has_block[kind])
+            jd_arena_commit(link->engine->arena, &object->blocks[kind]);
+    if (link->veneers_end && code->size_bytes > link->veneers_end) {
+        struct jd_arena_block unused = *code;
+        unused.addr += link->veneers_end;
+        unused.write = (unsigned char *)unused.write + link->veneers_end;
+        unused.size_bytes -= link->veneers_end;
+        jd_arena_free(link->engine->arena, &unused);
+        code->size_bytes = link->veneers_end;
+    }
+}
+
 static int publish(struct link *link, struct jd_error *err)
 {
     struct legacy_object *object = link->object;
@@ -453,9 +516,7 @@ static int publish(struct link *link, struct jd_error *err)
             if (result)
                 return result;
         }
-    for (int kind = 0; kind < JD_ARENA_KIND_COUNT; kind++)
-        if (object->has_block[kind])
-            jd_arena_commit(link->engine->arena, &object->blocks[kind]);
+    commit_blocks(link);
     if (object->has_block[JD_ARENA_CODE])
         jd_arena_flush_icache(object->blocks[JD_ARENA_CODE].addr,
                               object->blocks[JD_ARENA_CODE].size_bytes);
@@ -507,7 +568,8 @@ int legacy_link(struct legacy_engine *engine, struct legacy_module *module, cons
     link.object = calloc(1, sizeof *link.object);
     link.places = calloc(link.elf.section_count + 1, sizeof *link.places);
     link.symbols = calloc((size_t)link.elf.symbol_count + 1, sizeof(*link.symbols));
-    if (!link.object || !link.places || !link.symbols)
+    link.veneers = calloc((size_t)link.elf.symbol_count + 1, sizeof *link.veneers);
+    if (!link.object || !link.places || !link.symbols || !link.veneers)
         result = jd_fail(err, JD_E_NO_MEMORY, NULL, "no memory to link an object");
     else
         result = link_object(&link, err);
@@ -517,6 +579,7 @@ int legacy_link(struct legacy_engine *engine, struct legacy_module *module, cons
     }
     free(link.places);
     free(link.symbols);
+    free(link.veneers);
     free(link.sites);
     free(link.bytes);
     jd_probe_end(engine->options.probe, JD_PHASE_LINK);

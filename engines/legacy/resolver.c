@@ -5,12 +5,14 @@
  */
 #include "internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host_tls.h"
+#include "reloc.h"
 
 int legacy_symbol_wait(struct legacy_engine *engine, struct legacy_symbol *symbol,
                        struct jd_error *err)
@@ -272,18 +274,30 @@ int legacy_symbol_callable(struct legacy_engine *engine, struct legacy_symbol *s
     return JD_OK;
 }
 
+/* Running code may be at the branch: the field is replaced by one store. The stub is within reach,
+ * or the branch would not have been bound. */
+static void rewrite_site(const struct legacy_engine *engine, const struct legacy_site *site,
+                         uintptr_t target_addr)
+{
+    const struct jd_reloc_howto *howto =
+        jd_reloc_howto(engine->stubs.arch->elf_machine, site->type);
+    uint32_t *field = jd_arena_writable(engine->arena, site->addr), bytes = *field;
+    struct jd_reloc_place place = {.write = &bytes, .room_bytes = sizeof bytes, .addr = site->addr};
+    int result = jd_reloc_apply(howto, &place, target_addr, site->addend, 0, NULL);
+    assert(!result);
+    (void)result;
+    __atomic_store_n(field, bytes, __ATOMIC_RELEASE);
+    jd_arena_flush_icache(site->addr, sizeof *field);
+}
+
 static void unbind_sites(struct legacy_engine *engine, struct legacy_symbol *symbol,
                          uintptr_t stub_addr)
 {
     struct legacy_site *next;
     for (struct legacy_site *site = symbol->sites; site; site = next) {
-        int32_t *field = jd_arena_writable(engine->arena, site->addr);
-        intptr_t displacement =
-            (intptr_t)(stub_addr + (uintptr_t)(intptr_t)site->addend - site->addr);
         next = site->next;
-        __atomic_store_n(field, (int32_t)displacement, __ATOMIC_RELEASE);
+        rewrite_site(engine, site, stub_addr);
         site->previous = site->next = NULL;
-        jd_arena_flush_icache(site->addr, sizeof *field);
     }
     symbol->sites = NULL;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Stub chunks and their slots. Knows no CPU (see stubs_x86_64.c), no LLVM, no symbols.
+ * Stub chunks and their slots. Knows no CPU (see stubs_<cpu>.c), no LLVM, no symbols.
  */
 #include "stubs.h"
 
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CELL_COUNT = 2 }; /* engine, trampoline */
+enum { CELL_COUNT = 3 }; /* engine, trampoline, number of the first stub */
 
 void legacy_stubs_init(struct legacy_stubs *stubs, struct jd_arena *arena,
                        const struct legacy_stub_arch *arch, void *engine)
@@ -80,7 +80,9 @@ static int add_chunk(struct legacy_stubs *stubs, struct jd_error *err)
     uintptr_t *cells = chunk.slots.write;
     cells[0] = (uintptr_t)stubs->engine;
     cells[1] = (uintptr_t)legacy_trampoline;
+    cells[2] = (uintptr_t)stubs->chunk_count * LEGACY_STUBS_PER_CHUNK;
     arch->write_entry(chunk.code.write, chunk.code.addr, chunk.slots.addr);
+    jd_arena_flush_icache(chunk.code.addr, arch->entry_bytes);
     jd_arena_commit(stubs->arena, &chunk.code);
     jd_arena_commit(stubs->arena, &chunk.slots);
     stubs->chunks[stubs->chunk_count++] = chunk;
@@ -163,4 +165,13 @@ void legacy_thunk_free(struct legacy_stubs *stubs, uintptr_t thunk_addr)
                                    .size_bytes = stubs->arch->thunk_bytes,
                                    .kind = JD_ARENA_STUB};
     jd_arena_free(stubs->arena, &block);
+}
+
+bool legacy_stubs_want_veneers(const struct legacy_stubs *stubs)
+{
+    struct jd_arena_stats stats;
+    if (!stubs->arch->branch_reach_bytes)
+        return false;
+    jd_arena_get_stats(stubs->arena, &stats);
+    return stats.reserved_bytes > stubs->arch->branch_reach_bytes;
 }

@@ -21,13 +21,19 @@ typedef uintptr_t (*legacy_resolve_fn)(void *engine, uint32_t stub_index);
 
 /** Layout and encoding for one CPU. A chunk starts with an entry that passes the engine on. */
 struct legacy_stub_arch {
+    uint16_t elf_machine; /* EM_ number */
     size_t entry_bytes, stub_bytes, thunk_bytes, align_bytes;
-    /** Write the chunk's entry; `cells_addr` holds the engine and then the trampoline's address. */
+    /* Of a branch; 0: the whole arena. Then there are no veneers. */
+    size_t branch_reach_bytes, veneer_bytes;
+    /** Write the chunk's entry; `cells_addr` holds the engine, the trampoline's address and the
+     * number of the chunk's first stub; the slots follow. */
     void (*write_entry)(unsigned char *write, uintptr_t addr, uintptr_t cells_addr);
     /** Write a stub; returns the address inside it where the lazy half starts. */
     uintptr_t (*write_stub)(unsigned char *write, uintptr_t addr, uintptr_t slot_addr,
                             uintptr_t entry_addr, uint32_t stub_index);
     void (*write_thunk)(unsigned char *write, uintptr_t addr, uintptr_t cell_addr);
+    /** Write a jump from where a branch can reach it to a place in the arena that it cannot. */
+    void (*write_veneer)(unsigned char *write, uintptr_t addr, uintptr_t target_addr);
 };
 
 /** The architecture this program was built for. Static. */
@@ -37,7 +43,7 @@ enum { LEGACY_STUBS_PER_CHUNK = 128 };
 
 struct legacy_stub_chunk {
     struct jd_arena_block code;  /* entry, then stubs */
-    struct jd_arena_block slots; /* two cells, then one slot per stub */
+    struct jd_arena_block slots; /* three cells, then one slot per stub */
 };
 
 struct legacy_stubs {
@@ -68,6 +74,9 @@ void legacy_stub_free(struct legacy_stubs *stubs, uint32_t index);
 int legacy_thunk_create(struct legacy_stubs *stubs, uintptr_t cell_addr, uintptr_t *out_addr,
                         struct jd_error *err);
 void legacy_thunk_free(struct legacy_stubs *stubs, uintptr_t thunk_addr);
+
+/** True when the arena is longer than a branch, so that some branches need veneers. */
+bool legacy_stubs_want_veneers(const struct legacy_stubs *stubs);
 
 /** Read the CPU's state size; once per process, before the first stub runs. */
 void legacy_trampoline_init(void);

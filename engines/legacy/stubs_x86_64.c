@@ -15,6 +15,7 @@
  */
 #include "stubs.h"
 
+#include <elf.h>
 #include <string.h>
 
 enum { ENTRY_BYTES = 16, STUB_BYTES = 16, THUNK_BYTES = 8, JMP_BYTES = 6, PUSH_BYTES = 5 };
@@ -55,6 +56,7 @@ static void write_thunk(unsigned char *write, uintptr_t addr, uintptr_t cell_add
 }
 
 const struct legacy_stub_arch legacy_stub_arch_native = {
+    .elf_machine = EM_X86_64,
     .entry_bytes = ENTRY_BYTES,
     .stub_bytes = STUB_BYTES,
     .thunk_bytes = THUNK_BYTES,
