@@ -61,15 +61,21 @@ static int take_options(struct mcjit_engine *engine, const struct jd_engine_opti
     return JD_OK;
 }
 
-/* The name that `atexit` and static destructors register under: one per engine. */
-static int define_dso_handle(struct mcjit_engine *engine, struct jd_error *err)
+static int predefine(struct mcjit_engine *engine, const char *name, uintptr_t addr,
+                     struct jd_error *err)
 {
-    static const char name[] = "__dso_handle";
     struct mcjit_symbol *symbol;
-    int result = mcjit_symbol_intern(&engine->symbols, name, sizeof name - 1, &symbol, err);
+    int result = mcjit_symbol_intern(&engine->symbols, name, strlen(name), &symbol, err);
     if (!result)
-        symbol->addr = (uintptr_t)&engine->dso_handle;
+        symbol->addr = addr;
     return result;
+}
+
+/* What code registers for the end of the program belongs to the engine. */
+static int define_exit_symbols(struct mcjit_engine *engine, struct jd_error *err)
+{
+    int result = predefine(engine, "__dso_handle", (uintptr_t)&engine->exits, err);
+    return result ? result : predefine(engine, "__cxa_atexit", (uintptr_t)jd_exit_register, err);
 }
 
 static int set_up(struct mcjit_engine *engine, const struct jd_engine_options *options,
@@ -82,7 +88,7 @@ static int set_up(struct mcjit_engine *engine, const struct jd_engine_options *o
     if (!result)
         result = jd_arena_create(JD_ARENA_SEAL, options->arena_limit_bytes, &engine->arena, err);
     if (!result)
-        result = define_dso_handle(engine, err);
+        result = define_exit_symbols(engine, err);
     if (!result)
         result = mcjit_generation_get(engine, &generation, err);
     return result;
@@ -106,6 +112,7 @@ static int create(const struct jd_engine_options *options, struct jd_engine **ou
     engine->base.ops = &jd_mcjit_ops;
     engine->phases.open = JD_PHASE_COUNT;
     engine->creator_epoch = 1;
+    jd_exit_list_init(&engine->exits);
     pthread_mutex_init(&engine->lock, NULL);
     pthread_cond_init(&engine->creator_answered, NULL);
     result = set_up(engine, &known, err);
@@ -168,6 +175,7 @@ static void destroy(struct jd_engine *base)
     if (!engine)
         return;
     mcjit_phase_switch(&engine->phases, JD_PHASE_TEARDOWN);
+    jd_exit_list_fini(&engine->exits);
     destroy_modules(engine);
     if (!destroy_generations(engine))
         jd_arena_destroy(engine->arena);

@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 #include "arena.h"
+#include "exit_list.h"
 #include "generation.h"
 #include "host_tls.h"
 #include "jitduel/engine.h"
@@ -95,7 +96,7 @@ struct mcjit_engine {
     struct mcjit_selection *selections;
     uint64_t unlock_count; /* times that the lock was given up inside an operation */
     uint64_t prepare_count;
-    char dso_handle; /* its address is __dso_handle */
+    struct jd_exit_list exits; /* its address is __dso_handle */
     uint64_t modules_added, modules_compiled, functions_defined, functions_compiled;
     uint64_t bodies_materialised, creator_calls;
 };

@@ -2,14 +2,11 @@
  *
  * Static constructors and destructors, run by us: by priority, then in the order in which modules
  * were added; each once. MCJIT never sees their lists.
- * Sources: LLVM language reference, "The 'llvm.global_ctors' Global Variable"; Itanium C++ ABI
- * 3.3.6 (__cxa_finalize).
+ * Sources: LLVM language reference, "The 'llvm.global_ctors' Global Variable".
  */
 #include <stdlib.h>
 
 #include "mcjit.h"
-
-extern void __cxa_finalize(void *dso_handle);
 
 struct run {
     unsigned priority;
@@ -91,7 +88,7 @@ int mcjit_run_destructors(struct mcjit_engine *engine, struct jd_error *err)
     size_t count;
     int result;
     pthread_mutex_unlock(&engine->lock);
-    __cxa_finalize(&engine->dso_handle);
+    jd_exit_list_run(&engine->exits);
     pthread_mutex_lock(&engine->lock);
     result = collect(engine, true, &runs, &count, err);
     if (result)
