@@ -19,6 +19,6 @@ int main(void)
 {
     for (int64_t n = 0; n <= 20; n += 5)
         printf("fib(%lld) = %lld\n", (long long)n, (long long)fib(n));
-    printf("step(18) = %lld\n", (long long)kernel_step(18));
+    printf("step(22) = %lld\n", (long long)kernel_step(22));
     return 0;
 }

@@ -47,7 +47,7 @@ int main(void)
     printf("static variables: %lld %lld %lld\n", (long long)memory, (long long)second_memory(),
            (long long)third_memory());
     shared_counter = 0;
-    printf("step(300) = %lld\n", (long long)kernel_step(300));
+    printf("step(3000) = %lld\n", (long long)kernel_step(3000));
     printf("counter: %lld\n", (long long)shared_counter);
     *weak_cell() = 5;
     printf("weak: %lld\n", (long long)*weak_cell());

@@ -52,7 +52,7 @@ static void drift(double time)
             bodies[i].at[k] += time * bodies[i].speed[k];
 }
 
-void advance(int64_t steps, double time)
+void leapfrog(int64_t steps, double time)
 {
     for (int64_t step = 0; step < steps; step++) {
         drift(time / 2);
@@ -92,7 +92,7 @@ static double momentum(void)
 int64_t kernel_step(int64_t n)
 {
     place();
-    advance(n, 0.01);
+    leapfrog(n, 0.01);
     return (int64_t)floor(bodies[1].at[1] * 1e9);
 }
 
@@ -101,7 +101,7 @@ int main(void)
     place();
     double before = energy();
     printf("energy %.9f, momentum kept: %d\n", before, fabs(momentum()) < 1e-15);
-    advance(5000, 0.01);
+    leapfrog(5000, 0.01);
     printf("energy %.9f, kept: %d, momentum kept: %d\n", energy(), fabs(energy() - before) < 1e-6,
            fabs(momentum()) < 1e-15);
     printf("body 1 at %.6f %.6f %.6f\n", bodies[1].at[0], bodies[1].at[1], bodies[1].at[2]);
