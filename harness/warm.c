@@ -18,8 +18,10 @@
 enum {
     DISCARDED_LIVES = 6, /* compile times of one process flatten after about six rounds, not one */
     LIVES_LEAST = 5,
-    LIVES_MOST = 30
+    LIVES_MOST = 30,
+    BATCH_MOST = 1 << 22
 };
+static const uint64_t batch_ns = 1000000;
 static const uint64_t lives_budget_ns =
     1000000000; /* beyond the least, no life starts after this */
 
@@ -134,11 +136,29 @@ static void take_result(void *context, const struct jd_bench_result *result)
     sample->phase_ns[JD_SPAN_STEADY] += (uint64_t)(result->real_ns * (double)result->iterations);
 }
 
-/* What is shorter than 100 clock readings is done in batches of that length. */
-static uint64_t choose_batch(uint64_t call_ns)
+static uint64_t fastest_of_three(const struct subject *subject, uint64_t count)
 {
-    double least_ns = 100 * jd_clock_overhead_ns();
-    return call_ns ? 1 + (uint64_t)(least_ns / (double)call_ns) : (uint64_t)least_ns;
+    const int64_t argument = subject->child->warm_argument;
+    uint64_t fastest_ns = UINT64_MAX;
+    for (int attempt = 0; attempt < 3; attempt++) {
+        uint64_t start_ns = jd_clock_ns();
+        for (uint64_t i = 0; i < count; i++)
+            subject->call(argument);
+        uint64_t took_ns = jd_clock_ns() - start_ns;
+        fastest_ns = took_ns < fastest_ns ? took_ns : fastest_ns;
+    }
+    return fastest_ns;
+}
+
+/* Calls are timed in batches of a millisecond: far above 100 clock readings, and long enough to
+ * mean something alone. The library takes one stalled batch for a slow function and then repeats no
+ * more than that one batch, in every repetition; a single call would then be all that is timed. */
+static uint64_t choose_batch(const struct subject *subject)
+{
+    uint64_t count = 1;
+    while (count < BATCH_MOST && fastest_of_three(subject, count) < batch_ns)
+        count *= 2;
+    return count;
 }
 
 static int measure_steady(struct subject *subject, struct jd_error *err)
@@ -169,7 +189,7 @@ static int measure_first_calls(struct subject *subject, struct jd_error *err)
         (rc = timed_call(subject, &phase_ns[JD_SPAN_SECOND_CALL], err)) ||
         (rc = timed_call(subject, &phase_ns[JD_SPAN_THIRD_CALL], err)))
         return rc;
-    subject->batch = choose_batch(phase_ns[JD_SPAN_THIRD_CALL]);
+    subject->batch = choose_batch(subject);
     return JD_OK;
 }
 

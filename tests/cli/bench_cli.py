@@ -289,7 +289,7 @@ def case_warm_regime(bench):
     for sample in samples(report):
         equal(sample["kind"], "ok", "kind")
         equal(len(sample["warm"]["values_ns"]), 3, "repetitions")
-        check(0 < sample["warm"]["ns_per_unit"] < 1000, "time %r", sample["warm"])
+        check(sample["warm"]["ns_per_unit"] > 0, "time %r", sample["warm"])
         check(sample["warm"]["iterations"] > 1000, "iterations %r", sample["warm"])
         for phase in ("first_call", "second_call", "third_call", "steady", "teardown"):
             check(sample["phases_ns"][phase] is not None, "no %s", phase)
