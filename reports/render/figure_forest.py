@@ -208,20 +208,21 @@ def missing_text(cell):
 
 
 def baseline_of(report, engine, opt_level, regime, metric):
-    for comparison in report.comparisons(opt_level, regime, metric):
-        if comparison["engine"] == engine:
-            return comparison["baseline"]
-    return None
+    """The reference, where the engine is compared with it at all."""
+    return next((c["baseline"] for c in report.comparisons(opt_level, regime, metric)
+                 if c["engine"] == engine), None)
 
 
-def floor_sentence(report, regime):
+def floor_sentence(comparisons):
     """What a bold ratio rests on."""
-    floor = report.floor(regime)
-    if floor is None:
+    floors = [c["effect_floor"] for c in comparisons if c["ratio"] is not None]
+    if not floors or None in floors:
         return ("Grey: no verdict; this run was too noisy or too short for its A/A calibration to "
                 "tell any effect from noise.")
-    return (f"Bold: significant after Holm's correction and at least {format_percent(floor)}, the "
-            "effect that this run's A/A calibration can tell from noise; grey: no verdict.")
+    source = ("what this run's A/A calibration can tell from noise" if comparisons[0]["is_primary"]
+              else "the minimum effect; the calibration watches the headline metrics only")
+    return (f"Bold: significant after Holm's correction and at least {format_percent(max(floors))}, "
+            f"{source}; grey: no verdict.")
 
 
 def caption(report, opt_level, regime, metric, workloads):
@@ -235,8 +236,10 @@ def caption(report, opt_level, regime, metric, workloads):
     better, _ = words_of(metric)
     parts = [f"{name.capitalize()}: {meaning}; regime {regime}, code generation level -O{opt_level}. "
              f"Dot: median of {n} processes; bar: {confidence} bootstrap interval of the median."]
-    if report.comparisons(opt_level, regime, metric):
-        parts.append(f"Ratio below 1 is {better}. {floor_sentence(report, regime)}")
+    compared = [c for c in report.comparisons(opt_level, regime, metric)
+                if c["workload"] in workloads]
+    if compared:
+        parts.append(f"Ratio below 1 is {better}. {floor_sentence(compared)}")
     if any(s and s["median"] == 0 for _, s in statistics):
         parts.append("A value of 0 has no dot where the axis is logarithmic.")
     if any(cell and cell["status"] == "partial" for cell, _ in statistics):

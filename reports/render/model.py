@@ -31,21 +31,29 @@ class Report:
         self.opt_levels = sorted({c["opt_level"] for c in data["cells"]})
         self._cells = {(c["workload"], c["engine"], c["opt_level"], c["regime"]): c
                        for c in data["cells"] if c["role"] == "measure"}
+        # Reports compare each engine with every later one; figures show one reference, the
+        # baseline that comes first, and turn the comparisons in which it is the other side.
+        self.reference = data["comparisons"][0]["baseline"] if data["comparisons"] else None
         self._comparisons = {}
         for c in data["comparisons"]:
-            key = (c["workload"], c["engine"], c["opt_level"], c["regime"], c["metric"])
-            self._comparisons.setdefault(key, c)  # the first baseline is the report's own choice
+            if c["engine"] == self.reference:
+                c = inverse(c)
+            if c["baseline"] == self.reference:
+                key = (c["workload"], c["engine"], c["opt_level"], c["regime"], c["metric"])
+                self._comparisons[key] = c
 
     def cell(self, workload, engine, opt_level, regime):
         return self._cells.get((workload, engine, opt_level, regime))
 
     def comparison(self, workload, engine, opt_level, regime, metric):
-        """The engine against its baseline, or None where the report compares nothing."""
+        """The engine against the reference, or None where the report does not compare them."""
         return self._comparisons.get((workload, engine, opt_level, regime, metric))
 
     def comparisons(self, opt_level, regime, metric):
-        return [c for c in self.data["comparisons"]
-                if (c["opt_level"], c["regime"], c["metric"]) == (opt_level, regime, metric)]
+        """All engines against the reference, in the report's order of engines."""
+        found = [c for c in self._comparisons.values()
+                 if (c["opt_level"], c["regime"], c["metric"]) == (opt_level, regime, metric)]
+        return sorted(found, key=lambda c: self.engines.index(c["engine"]))
 
     def statistic(self, workload, engine, opt_level, regime, metric):
         """The cell's statistic of that metric, or None."""
@@ -72,17 +80,6 @@ class Report:
     def is_generated(self, workload):
         return self.workloads[workload]["function_count"] is not None
 
-    def floor(self, regime):
-        """Smallest effect that a verdict may rest on in this regime; None: the calibration found
-        that this run can tell none."""
-        floor = self.data["meta"]["options"]["minimum_effect"]
-        for entry in self.data["calibration"]["regimes"]:
-            if entry["regime"] == regime and entry["is_calibrated"]:
-                if entry["detectable_effect"] is None:
-                    return None
-                floor = max(floor, entry["detectable_effect"])
-        return floor
-
     def stamps(self):
         """What must be written on every figure: reasons not to quote it."""
         stamps = []
@@ -91,6 +88,20 @@ class Report:
         if not self.data["publishable"]:
             stamps.append("NOT FOR PUBLICATION")
         return stamps
+
+
+OPPOSITE = {"faster": "slower", "slower": "faster", "smaller": "larger", "larger": "smaller"}
+
+
+def inverse(comparison):
+    """The same comparison seen from the other engine."""
+    def over(value):
+        return 1 / value if value else None
+    return {**comparison, "engine": comparison["baseline"], "baseline": comparison["engine"],
+            "n_engine": comparison["n_baseline"], "n_baseline": comparison["n_engine"],
+            "ratio": over(comparison["ratio"]), "ratio_low": over(comparison["ratio_high"]),
+            "ratio_high": over(comparison["ratio_low"]),
+            "verdict": OPPOSITE.get(comparison["verdict"], comparison["verdict"])}
 
 
 def natural_key(name):

@@ -190,6 +190,21 @@ class Discovers(PlotTest):
         _, pairs = figure_crossover.pairs_of(report, family, 0)
         return figure_crossover.finding(pairs[0])
 
+    def test_comparison_is_turned_towards_the_reference(self):
+        sys.path.insert(0, str(pathlib.Path(PLOT).parent.parent / "reports" / "render"))
+        import model  # pylint: disable=import-outside-toplevel
+        data = small()
+        first = data["comparisons"][0]
+        data["comparisons"].append({**first, "engine": first["baseline"], "baseline": "third",
+                                    "ratio": 4.0, "ratio_low": 2.0, "ratio_high": 8.0,
+                                    "verdict": "slower"})
+        data["plan"]["engines"].append({"name": "third", "summary": "", "caps": []})
+        turned = model.Report(data).comparison(first["workload"], "third", first["opt_level"],
+                                               first["regime"], first["metric"])
+        self.assertEqual([turned[k] for k in ("baseline", "ratio", "ratio_low", "ratio_high",
+                                              "verdict")],
+                         [first["baseline"], 0.25, 0.125, 0.5, "faster"])
+
     def test_one_engine_alone(self):
         report = small()
         report["plan"]["engines"] = report["plan"]["engines"][:1]
