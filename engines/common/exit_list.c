@@ -62,8 +62,10 @@ static void run_entry(struct jd_exit_entry *entry)
     pthread_mutex_lock(&lock);
     void (*function)(void *) = entry->function;
     entry->function = NULL;
-    if (entry->list && entry->list->latest == entry)
+    if (entry->list && entry->list->latest == entry) {
         entry->list->latest = entry->earlier;
+        entry->list = NULL; /* fini no longer finds it, and the list may be gone at exit */
+    }
     pthread_mutex_unlock(&lock);
     if (function)
         function(entry->argument);
