@@ -12,7 +12,7 @@
 
 extern int __cxa_atexit(void (*function)(void *), void *argument, void *dso_handle);
 
-/* Entries stay allocated: the C library holds their addresses until the process ends. */
+/* Entries stay allocated: the C library holds their addresses until it has called them at exit. */
 struct jd_exit_entry {
     void (*function)(void *); /* NULL: has run, or must not */
     void *argument;
@@ -56,36 +56,43 @@ static bool is_list(const void *handle)
     return false;
 }
 
-/* Take the entry off its list and run it, unless someone has. */
-static void run_entry(struct jd_exit_entry *entry)
+/* Take the entry off its list, and what it has to run from it. The lock is held. */
+static struct jd_exit_entry take(struct jd_exit_entry *entry)
 {
-    pthread_mutex_lock(&lock);
-    void (*function)(void *) = entry->function;
-    entry->function = NULL;
-    if (entry->list && entry->list->latest == entry) {
-        entry->list->latest = entry->earlier;
-        entry->list = NULL; /* fini no longer finds it, and the list may be gone at exit */
+    struct jd_exit_entry taken = *entry;
+    if (entry->list) {
+        struct jd_exit_entry **link = &entry->list->latest;
+        while (*link != entry)
+            link = &(*link)->earlier;
+        *link = entry->earlier;
     }
-    pthread_mutex_unlock(&lock);
-    if (function)
-        function(entry->argument);
+    entry->list = NULL;
+    entry->function = NULL;
+    return taken;
 }
 
+/* The C library calls this once per entry, with no list locked. */
 static void at_exit(void *argument)
 {
-    run_entry(argument);
+    struct jd_exit_entry *entry = argument;
+    pthread_mutex_lock(&lock);
+    struct jd_exit_entry taken = take(entry);
+    pthread_mutex_unlock(&lock);
+    if (taken.function)
+        taken.function(taken.argument);
+    free(entry);
 }
 
 void jd_exit_list_run(struct jd_exit_list *list)
 {
-    for (;;) {
+    struct jd_exit_entry taken;
+    do {
         pthread_mutex_lock(&lock);
-        struct jd_exit_entry *entry = list->latest;
+        taken = list->latest ? take(list->latest) : (struct jd_exit_entry){0};
         pthread_mutex_unlock(&lock);
-        if (!entry)
-            return;
-        run_entry(entry);
-    }
+        if (taken.function)
+            taken.function(taken.argument);
+    } while (taken.list);
 }
 
 int jd_exit_register(void (*function)(void *), void *argument, void *dso_handle)
