@@ -242,9 +242,20 @@ static const char state_ir[] = "declare void @note_state()\n"
                                "  ret void\n"
                                "}\n";
 
+static void spoil_errno(void *context, enum jd_phase phase)
+{
+    (void)context;
+    (void)phase;
+    errno = 78;
+}
+
 static void check_state(struct trial *t, const char *entry)
 {
-    trial_create(t, NULL);
+    static const struct jd_probe spoiling_probe = {
+        .struct_size = sizeof spoiling_probe, .begin = spoil_errno, .end = spoil_errno};
+    struct jd_engine_options options = trial_options(t);
+    options.probe = &spoiling_probe;
+    trial_create(t, &options);
     trial_add(t, "state", state_ir);
     trial_define(t, "note_state", JD_SYMBOL_FUNCTION, (uintptr_t)&note_state);
     void (*function)(void) = CALLEE(t, entry, void, void);
