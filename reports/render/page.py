@@ -18,6 +18,7 @@ SECTIONS = [
     ("time-to-first-result", "How long until the first result?"),
     ("time-to-last-result", "How long until the last result?"),
     ("crossover", "At which executed fraction does eager win?"),
+    ("growth", "How do costs grow with the program?"),
     ("phases", "Where does the time go?"),
     ("curve", "How does compiling spread over a run?"),
     ("worst-pause", "What is the worst pause?"),

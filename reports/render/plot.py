@@ -58,8 +58,8 @@ def need(name):
 
 def figures(report, looks):
     """(file name, Canvas) of every figure that the report has data for."""
-    crossover, curve, forest, phases = (need(f"figure_{name}") for name in
-                                        ("crossover", "curve", "forest", "phases"))
+    crossover, curve, forest, growth, phases = (
+        need(f"figure_{name}") for name in ("crossover", "curve", "forest", "growth", "phases"))
     for level in report.opt_levels:
         for name, regime, metric in FORESTS:
             yield f"{name}-O{level}", forest.draw(report, looks, level, regime, metric)
@@ -67,6 +67,9 @@ def figures(report, looks):
             shape = f"f{family.functions}-i{family.instructions}-O{level}"
             yield (f"crossover-{file_part(family.prefix).strip('-')}-{shape}",
                    crossover.draw(report, looks, level, family))
+        for family in growth.families(report, level):
+            yield (f"growth-x{family.executed}-i{family.instructions}-m{family.modules}-O{level}",
+                   growth.draw(report, looks, level, family))
         for group in phases.groups(report):
             yield (f"phases-{file_part(group)}-O{level}",
                    phases.draw(report, looks, level, group))

@@ -250,6 +250,40 @@ class Crossover(PlotTest):
         self.assertIsNone(self.crossing_of([0.01, 0.1, 1], [1.1, 1.2, 1.9]))
 
 
+class Growth(PlotTest):
+    def test_exponent_of_a_power_law(self):
+        """n functions, 10 of which run, at 3 n^0.5 and 7 n: exponents by construction."""
+        data = small("synth/")
+        for workload, count in zip(("x1", "x0.1", "x0.01"), (100, 10000, 1000000)):
+            name = f"synth/f1000-{workload}"
+            entry = next(w for w in data["plan"]["workloads"] if w["name"] == name)
+            entry.update(function_count=count, executed_count=10)
+            for cell in data["cells"]:
+                if cell["workload"] == name:
+                    time = 3e6 * count ** 0.5 if cell["engine"] == "legacy" else 7e3 * count
+                    set_time(cell, int(time))
+        self.assertIn("growth-x10-i50-m1-O0", self.plot_report(data))
+        sys.path.insert(0, str(pathlib.Path(PLOT).parent.parent / "reports" / "render"))
+        import figure_growth  # pylint: disable=import-outside-toplevel
+        import model  # pylint: disable=import-outside-toplevel
+        report = model.load(self.path / "report.json")
+        family = figure_growth.families(report, 0)[0]
+        for engine, exponent in (("legacy", 0.5), ("mcjit", 1)):
+            growth = figure_growth.growth_of(report, family, engine, 0)
+            self.assertAlmostEqual(growth.exponent, exponent, places=4)
+            self.assertAlmostEqual(growth.low, exponent, places=4)
+
+
+def set_time(cell, time_ns):
+    """Every good sample of the cell takes this long."""
+    metric = "time_to_last_result_ns"
+    for sample in cell["samples"]:
+        if sample["kind"] == "ok":
+            sample[metric] = time_ns
+    for name in ("median", "mean", "min", "max", "p25", "p75", "p99", "ci_low", "ci_high"):
+        cell["summary"]["metrics"][metric][name] = time_ns
+
+
 class Refuses(PlotTest):
     def refuse(self, text, *words):
         path = self.path / "bad.json"
