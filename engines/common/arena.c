@@ -403,6 +403,18 @@ bool jd_arena_contains(const struct jd_arena *arena, uintptr_t addr)
     return addr - arena->base_addr < arena->limit;
 }
 
+void jd_arena_get_range(const struct jd_arena *arena, uintptr_t *out_addr, size_t *out_bytes)
+{
+    *out_addr = arena->base_addr;
+    *out_bytes = arena->limit;
+}
+
+bool jd_arena_is_kind(const struct jd_arena *arena, uintptr_t addr, enum jd_arena_kind kind)
+{
+    return jd_arena_contains(arena, addr) &&
+           (page_state(arena, addr - arena->base_addr) & JD_PAGE_KIND) == (unsigned)kind + 1;
+}
+
 void *jd_arena_writable(const struct jd_arena *arena, uintptr_t addr)
 {
     if (!jd_arena_contains(arena, addr))

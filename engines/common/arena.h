@@ -92,6 +92,10 @@ int jd_arena_seal(struct jd_arena *arena, struct jd_error *err);
 /** The writable alias of an address in the arena; NULL when it is not in it, in no kind's pages, or
  * sealed. Constant time, takes no lock. */
 void *jd_arena_writable(const struct jd_arena *arena, uintptr_t addr);
+/** The reservation. */
+void jd_arena_get_range(const struct jd_arena *arena, uintptr_t *out_addr, size_t *out_bytes);
+/** True when the address lies in pages that were given to a kind. Constant time, takes no lock. */
+bool jd_arena_is_kind(const struct jd_arena *arena, uintptr_t addr, enum jd_arena_kind kind);
 /** True when the address lies within the reservation. */
 bool jd_arena_contains(const struct jd_arena *arena, uintptr_t addr);
 /** Make code that was written, whether new or over old, visible to instruction fetch at `addr`;

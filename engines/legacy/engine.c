@@ -83,6 +83,7 @@ static void destroy(struct jd_engine *base)
     free_llvm(engine);
     legacy_stubs_fini(&engine->stubs);
     legacy_stacks_fini(engine);
+    legacy_unwind_fini(&engine->unwind);
     jd_arena_destroy(engine->arena);
     for (size_t i = 0; i < LEGACY_STUB_BLOCKS && engine->stub_symbols[i]; i++)
         free(engine->stub_symbols[i]);
@@ -116,6 +117,8 @@ static int init(struct legacy_engine *engine, const struct jd_engine_options *op
     if (!result)
         result =
             jd_arena_create(JD_ARENA_DUAL, engine->options.arena_limit_bytes, &engine->arena, err);
+    if (!result)
+        result = legacy_unwind_init(&engine->unwind, engine->arena, err);
     if (result)
         return result;
     legacy_stubs_init(&engine->stubs, engine->arena, &legacy_stub_arch_native, engine);

@@ -18,6 +18,7 @@
 #include "llvm_error.h"
 #include "stubs.h"
 #include "table.h"
+#include "unwind_tables.h"
 
 struct legacy_engine;
 struct legacy_object;
@@ -103,7 +104,6 @@ struct legacy_symbol {
 struct legacy_object {
     struct jd_arena_block blocks[JD_ARENA_KIND_COUNT];
     bool has_block[JD_ARENA_KIND_COUNT];
-    uintptr_t frame_addr; /* registered .eh_frame; 0: none */
     struct legacy_site *sites;
     uint32_t site_count;
     uint32_t function_count; /* functions whose code it still holds */
@@ -136,6 +136,7 @@ struct legacy_engine {
     struct legacy_spent *first_spent, *last_spent; /* oldest first */
     size_t spent_bytes;
     struct jd_arena *arena;
+    struct legacy_unwind unwind;
     struct legacy_stubs stubs;
     /* By stub index, in blocks that never move: a first call reads it without the lock. */
     struct legacy_symbol **stub_symbols[LEGACY_STUB_BLOCKS];
@@ -315,12 +316,6 @@ const void *legacy_stack_bottom(const struct legacy_stack *stack);
 size_t legacy_stack_bytes(const struct legacy_stack *stack);
 bool legacy_stack_contains(const struct legacy_stack *stack, const void *address);
 void legacy_stacks_fini(struct legacy_engine *engine);
-
-/* unwind.c */
-
-/** The frames end with a zero word. */
-void legacy_unwind_register(uintptr_t frame_addr);
-void legacy_unwind_deregister(uintptr_t frame_addr);
 
 /* structors.c */
 

@@ -62,10 +62,12 @@ static bool is_loaded(const struct link *link, uint32_t index)
     return (section->sh_flags & SHF_ALLOC) && section->sh_size;
 }
 
-/* The unwinder's list of frames ends with a zero word (LSB core, 10.6.1). */
 static size_t room_of_section(const struct link *link, uint32_t index)
 {
-    return link->elf.sections[index].sh_size + (is_frame(link, index) ? sizeof(uint32_t) : 0);
+    size_t bytes = link->elf.sections[index].sh_size;
+    if (!is_frame(link, index) || !jd_elf_section_bytes(&link->elf, index))
+        return bytes;
+    return legacy_unwind_room(jd_elf_section_bytes(&link->elf, index), bytes);
 }
 
 static size_t align_up(size_t value, size_t align)
@@ -97,6 +99,8 @@ static int lay_out(struct link *link, struct jd_error *err)
             return jd_fail(err, JD_E_UNSUPPORTED, jd_elf_section_name(&link->elf, i),
                            "native thread-local section");
         enum jd_arena_kind kind = kind_of_section(link, i);
+        if (kind == JD_ARENA_CODE && !size[kind])
+            size[kind] = LEGACY_UNWIND_PREFIX_BYTES;
         size_t offset = align_up(size[kind], section->sh_addralign);
         link->places[i].addr = offset;
         size[kind] = offset + room_of_section(link, i);
@@ -506,6 +510,23 @@ static void commit_blocks(struct link *link)
     }
 }
 
+static int add_unwind_tables(struct link *link, struct jd_error *err)
+{
+    uint32_t frame = 0;
+    if (!link->object->has_block[JD_ARENA_CODE])
+        return JD_OK;
+    for (uint32_t i = 0; i < link->elf.section_count; i++) {
+        if (!is_loaded(link, i) || !is_frame(link, i))
+            continue;
+        if (frame)
+            return jd_fail(err, JD_E_UNSUPPORTED, ".eh_frame", "more than one in an object");
+        frame = i;
+    }
+    return legacy_unwind_add(&link->engine->unwind, &link->object->blocks[JD_ARENA_CODE],
+                             link->places[frame].write, link->places[frame].addr,
+                             link->elf.sections[frame].sh_size, err);
+}
+
 static int publish(struct link *link, struct jd_error *err)
 {
     struct legacy_object *object = link->object;
@@ -516,15 +537,13 @@ static int publish(struct link *link, struct jd_error *err)
             if (result)
                 return result;
         }
+    int result = add_unwind_tables(link, err);
+    if (result)
+        return result;
     commit_blocks(link);
     if (object->has_block[JD_ARENA_CODE])
         jd_arena_flush_icache(object->blocks[JD_ARENA_CODE].addr,
                               object->blocks[JD_ARENA_CODE].size_bytes);
-    for (uint32_t i = 0; i < link->elf.section_count; i++)
-        if (is_loaded(link, i) && is_frame(link, i))
-            object->frame_addr = link->places[i].addr;
-    if (object->frame_addr)
-        legacy_unwind_register(object->frame_addr);
     link_sites(link);
     object->module = link->module;
     object->next = link->module->objects;
@@ -604,9 +623,8 @@ void legacy_object_free_code(struct legacy_engine *engine, struct legacy_object 
     free(object->sites);
     object->sites = NULL;
     object->site_count = 0;
-    if (object->frame_addr)
-        legacy_unwind_deregister(object->frame_addr);
-    object->frame_addr = 0;
+    if (object->has_block[JD_ARENA_CODE])
+        legacy_unwind_remove(&engine->unwind, &object->blocks[JD_ARENA_CODE]);
     for (int kind = 0; kind < JD_ARENA_KIND_COUNT; kind++) {
         bool is_code = kind == JD_ARENA_CODE || kind == JD_ARENA_UNWIND;
         if (!is_code || !object->has_block[kind])

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What others can see of the legacy engine's code: the unwinder from within a first call and at
+ * every instruction on the way there.
+ */
+#include "expect.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+#include <unwind.h>
+
+#include "jitduel/engine.h"
+#include "stubs.h"
+
+extern const struct jd_engine_ops jd_legacy_ops;
+
+/* @outer calls @inner, and neither call is in tail position. */
+static const char program[] = "define i32 @inner(i32 %x) uwtable {\n"
+                              "  %r = add i32 %x, 1\n"
+                              "  ret i32 %r\n"
+                              "}\n"
+                              "define i32 @outer(i32 %x) uwtable {\n"
+                              "  %y = call i32 @inner(i32 %x)\n"
+                              "  %r = mul i32 %y, 2\n"
+                              "  ret i32 %r\n"
+                              "}\n";
+
+enum { FRAMES_MAX = 200 };
+
+/* The functions that a walk met, innermost first. */
+struct walk {
+    uintptr_t functions[FRAMES_MAX];
+    size_t count;
+};
+
+struct fixture {
+    struct jd_engine *engine;
+    struct jd_probe probe;
+    struct jd_error err;
+    struct walk walk; /* from the first phase of kind `wanted` within `inner`'s first call */
+    enum jd_phase wanted;
+    bool is_armed;
+    uintptr_t outer_addr, inner_addr; /* bodies */
+};
+
+static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *argument)
+{
+    struct walk *walk = argument;
+    if (walk->count == FRAMES_MAX)
+        return _URC_END_OF_STACK;
+    walk->functions[walk->count++] = (uintptr_t)_Unwind_GetRegionStart(context);
+    return _URC_NO_REASON;
+}
+
+/* The position of a function in a walk; fails the test where it is not. */
+static size_t position_of(const struct walk *walk, uintptr_t function_addr)
+{
+    for (size_t i = 0; i < walk->count; i++)
+        if (walk->functions[i] == function_addr)
+            return i;
+    return SIZE_MAX;
+}
+
+static void on_begin(void *context, enum jd_phase phase)
+{
+    struct fixture *f = context;
+    if (!f->is_armed || phase != f->wanted || !f->outer_addr)
+        return;
+    f->is_armed = false;
+    f->walk.count = 0;
+    _Unwind_Backtrace(visit, &f->walk);
+}
+
+static void on_compiled(void *context, const char *name, uintptr_t code_addr, size_t code_bytes)
+{
+    struct fixture *f = context;
+    (void)code_bytes;
+    if (!strcmp(name, "outer"))
+        f->outer_addr = code_addr;
+    else
+        f->inner_addr = code_addr;
+}
+
+static void open_fixture(struct fixture *f, unsigned opt_level)
+{
+    const struct jd_ir ir = {.bytes = program, .size_bytes = sizeof program - 1, .name = "p.ll"};
+    struct jd_engine_options options = {.struct_size = sizeof options, .opt_level = opt_level};
+    memset(f, 0, sizeof *f);
+    f->probe = (struct jd_probe){
+        .struct_size = sizeof f->probe, .context = f, .begin = on_begin, .compiled = on_compiled};
+    options.probe = &f->probe;
+    expect_ok(jd_legacy_ops.create(&options, &f->engine, &f->err), &f->err);
+    expect_ok(jd_legacy_ops.add_module(f->engine, &ir, NULL, &f->err), &f->err);
+}
+
+static void close_fixture(struct fixture *f)
+{
+    jd_legacy_ops.destroy(f->engine);
+}
+
+static int (*lookup(struct fixture *f, const char *name))(int)
+{
+    uintptr_t addr;
+    expect_ok(jd_legacy_ops.lookup(f->engine, name, &addr, &f->err), &f->err);
+    return (int (*)(int))addr;
+}
+
+/* Not inlined and no tail call: it has a frame to be found. */
+__attribute__((noinline)) static int call_from_here(int (*function)(int), int x)
+{
+    int result = function(x);
+    __asm__ volatile("" ::: "memory");
+    return result;
+}
+
+static void expect_whole_walk(const struct fixture *f)
+{
+    size_t in_switch = position_of(&f->walk, (uintptr_t)legacy_call_on_stack);
+    size_t in_trampoline = position_of(&f->walk, (uintptr_t)legacy_trampoline);
+    size_t in_outer = position_of(&f->walk, f->outer_addr);
+    size_t in_host = position_of(&f->walk, (uintptr_t)call_from_here);
+    assert_true(in_switch < in_trampoline);
+    assert_int_equal(in_outer, in_trampoline + 1);
+    assert_int_equal(in_host, in_outer + 1);
+    assert_true(f->walk.count > in_host + 1);
+}
+
+static void walks_from_within_a_first_call(void **state)
+{
+    static const enum jd_phase phases[] = {JD_PHASE_RESOLVE, JD_PHASE_PARTITION, JD_PHASE_CODEGEN,
+                                           JD_PHASE_LINK};
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof phases / sizeof *phases; i++) {
+        struct fixture f;
+        open_fixture(&f, i % 2 ? 2 : 0);
+        f.wanted = phases[i / 2];
+        f.is_armed = true;
+        assert_int_equal(call_from_here(lookup(&f, "outer"), 20), 42);
+        assert_false(f.is_armed);
+        expect_whole_walk(&f);
+        close_fixture(&f);
+    }
+}
+
+struct thread_call {
+    int (*function)(int);
+    int result;
+};
+
+static void *call_on_thread(void *argument)
+{
+    struct thread_call *call = argument;
+    call->result = call_from_here(call->function, 20);
+    return NULL;
+}
+
+static void walks_to_a_small_thread(void **state)
+{
+    struct fixture f;
+    pthread_attr_t attributes;
+    pthread_t thread;
+    (void)state;
+    open_fixture(&f, 0);
+    f.wanted = JD_PHASE_CODEGEN;
+    f.is_armed = true;
+    struct thread_call call = {.function = lookup(&f, "outer")};
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 64 << 10);
+    assert_int_equal(pthread_create(&thread, &attributes, call_on_thread, &call), 0);
+    pthread_join(thread, NULL);
+    pthread_attr_destroy(&attributes);
+    assert_int_equal(call.result, 42);
+    expect_whole_walk(&f);
+    assert_true(position_of(&f.walk, (uintptr_t)call_on_thread) < f.walk.count);
+    close_fixture(&f);
+}
+
+#if defined(__x86_64__)
+/* ---- every instruction on the way ---- */
+
+enum { TRAP_FLAG = 0x100, TRAMPOLINE_BYTES = 1024 };
+
+static struct {
+    uintptr_t stub_page_addr;
+    volatile sig_atomic_t is_over;
+    unsigned in_arena, in_trampoline, lost;
+    struct walk walk;
+} steps;
+
+static bool is_on_the_way(uintptr_t pc)
+{
+    return pc - (uintptr_t)legacy_trampoline < TRAMPOLINE_BYTES &&
+           pc - (uintptr_t)legacy_trampoline <
+               (uintptr_t)legacy_call_on_stack - (uintptr_t)legacy_trampoline;
+}
+
+/* Walks from the instruction that was interrupted, and lets the next one be interrupted too. */
+static void on_step(int number, siginfo_t *info, void *argument)
+{
+    greg_t *registers = ((ucontext_t *)argument)->uc_mcontext.gregs;
+    uintptr_t pc = (uintptr_t)registers[REG_RIP];
+    bool is_arena = pc - steps.stub_page_addr < 4096;
+    (void)number, (void)info;
+    if (pc == (uintptr_t)legacy_resolve) {
+        registers[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+        steps.is_over = 1;
+    }
+    if (!is_arena && !is_on_the_way(pc))
+        return;
+    steps.walk.count = 0;
+    _Unwind_Backtrace(visit, &steps.walk);
+    steps.lost += position_of(&steps.walk, (uintptr_t)call_from_here) == SIZE_MAX;
+    steps.in_arena += is_arena;
+    steps.in_trampoline += !is_arena;
+}
+
+static void walks_from_every_instruction(void **state)
+{
+    struct fixture f;
+    struct sigaction action = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO}, old;
+    (void)state;
+    open_fixture(&f, 0);
+    int (*inner)(int) = lookup(&f, "inner");
+    memset(&steps, 0, sizeof steps);
+    steps.stub_page_addr = (uintptr_t)inner & ~(uintptr_t)4095;
+    sigaction(SIGTRAP, &action, &old);
+    __asm__ volatile("pushfq; orl %0, (%%rsp); popfq" ::"i"(TRAP_FLAG) : "memory", "cc");
+    int result = call_from_here(inner, 41);
+    sigaction(SIGTRAP, &old, NULL);
+    assert_int_equal(result, 42);
+    assert_true(steps.is_over);
+    assert_int_equal(steps.lost, 0);
+    assert_int_equal(steps.in_arena, 5); /* stub: jmp, push, jmp; entry: push, jmp */
+    assert_true(steps.in_trampoline > 20);
+    close_fixture(&f);
+}
+#else
+static void walks_from_every_instruction(void **state)
+{
+    (void)state;
+    print_message("single steps are made by the trap flag of x86-64\n");
+    skip();
+}
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(walks_from_within_a_first_call),
+        cmocka_unit_test(walks_to_a_small_thread),
+        cmocka_unit_test(walks_from_every_instruction),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Throws an exception through a function that was handed in, and catches it. C++ because C cannot.
+#include "throw_through.h"
+
+static void throw_one()
+{
+    throw 1;
+}
+
+int throw_through(void (*function)(void (*callee)()))
+{
+    try {
+        function(throw_one);
+        return 0;
+    } catch (int e) {
+        return e;
+    }
+}
