@@ -35,10 +35,11 @@ jobs_count() {
     echo $((cores < by_memory ? cores : by_memory))
 }
 
-# build_preset NAME: configure build/NAME and build it. Ninja says nothing when nothing is to do;
-# the configuration log is shown only when it failed.
+# build_preset NAME [TARGET...]: configure build/NAME and build it, or only these targets. Ninja says
+# nothing when nothing is to do; the configuration log is shown only when it failed.
 build_preset() {
     local preset=$1 log
+    shift
     log=$(mktemp) || die "$EX_CANTCREAT" "no temporary file can be made; is \$TMPDIR writable?"
     if ! (cd "$root" && cmake --preset "$preset") >"$log" 2>&1 </dev/null; then
         cat "$log" >&2
@@ -47,7 +48,8 @@ build_preset() {
     fi
     rm -f "$log"
     say "building preset '$preset' with $(jobs_count) jobs"
-    (cd "$root" && cmake --build --preset "$preset" -- -j "$(jobs_count)") >&2 </dev/null ||
+    (cd "$root" && cmake --build --preset "$preset" ${1:+--target "$@"} -- -j "$(jobs_count)") \
+        >&2 </dev/null ||
         die 1 "building preset '$preset' failed: see above"
 }
 
