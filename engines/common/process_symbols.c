@@ -12,13 +12,26 @@
 #include "exit_list.h"
 #include "host_tls.h"
 
+static const struct jd_static_symbol replaced[] = {
+    {"__emutls_get_address", (uintptr_t)jd_host_tls_get_address},
+    {"__cxa_atexit", (uintptr_t)jd_exit_register},
+    {NULL, 0},
+};
+
+static uintptr_t find_static(const struct jd_static_symbol *symbols, const char *name)
+{
+    for (; symbols->name; symbols++)
+        if (!strcmp(symbols->name, name))
+            return symbols->addr;
+    return 0;
+}
+
 uintptr_t jd_process_symbol(const char *name)
 {
-    if (!strcmp(name, "__emutls_get_address"))
-        return (uintptr_t)jd_host_tls_get_address;
-    if (!strcmp(name, "__cxa_atexit"))
-        return (uintptr_t)jd_exit_register;
-    return (uintptr_t)dlsym(RTLD_DEFAULT, name);
+    uintptr_t addr = name[0] == '_' && name[1] == '_' ? find_static(replaced, name) : 0;
+    if (!addr)
+        addr = (uintptr_t)dlsym(RTLD_DEFAULT, name);
+    return addr ? addr : find_static(jd_static_symbols_cpu, name);
 }
 
 static const struct {

@@ -7,6 +7,15 @@
 
 #include <stdint.h>
 
+/** A symbol that is linked into this program and not visible in it. */
+struct jd_static_symbol {
+    const char *name; /* NULL ends the list */
+    uintptr_t addr;
+};
+
+/** Those of the CPU that this program was built for. Static. */
+extern const struct jd_static_symbol jd_static_symbols_cpu[];
+
 /** Address of a symbol in the process and its loaded libraries; 0 when there is none. Any thread.
  */
 uintptr_t jd_process_symbol(const char *name);
