@@ -77,6 +77,7 @@ static void destroy(struct jd_engine *base)
         return;
     const struct jd_probe *probe = engine->options.probe;
     jd_probe_begin(probe, JD_PHASE_TEARDOWN);
+    legacy_fork_delist(engine);
     jd_exit_list_fini(&engine->exits);
     legacy_modules_fini(engine);
     legacy_symbols_fini(engine);
@@ -140,6 +141,7 @@ static int create(const struct jd_engine_options *options, struct jd_engine **ou
         destroy(&engine->base);
         return result;
     }
+    legacy_fork_enlist(engine); /* after the arena's own handlers */
     *out = &engine->base;
     return JD_OK;
 }

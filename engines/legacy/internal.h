@@ -127,7 +127,8 @@ struct legacy_engine {
     struct jd_engine_options options;
     char *ir_passes;
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* some symbol left LEGACY_STATE_BUSY */
+    pthread_cond_t changed;            /* some symbol left LEGACY_STATE_BUSY */
+    struct legacy_engine *next_engine; /* fork.c */
 
     LLVMContextRef context;
     struct jd_diagnostics diagnostics;
@@ -316,6 +317,13 @@ const void *legacy_stack_bottom(const struct legacy_stack *stack);
 size_t legacy_stack_bytes(const struct legacy_stack *stack);
 bool legacy_stack_contains(const struct legacy_stack *stack, const void *address);
 void legacy_stacks_fini(struct legacy_engine *engine);
+
+/* fork.c */
+
+/** From here to delist, a fork leaves the child an engine that works. Not locked. */
+void legacy_fork_enlist(struct legacy_engine *engine);
+/** Does nothing when it is not enlisted. Not locked. */
+void legacy_fork_delist(struct legacy_engine *engine);
 
 /* structors.c */
 

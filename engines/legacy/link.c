@@ -56,15 +56,28 @@ static bool is_frame(const struct link *link, uint32_t index)
     return !strcmp(jd_elf_section_name(&link->elf, index), ".eh_frame");
 }
 
+/* A body that is nothing but `unreachable` has no bytes, but an address. */
+static bool holds_empty_function(const struct link *link, uint32_t index)
+{
+    for (uint32_t i = 1; i < link->elf.symbol_count; i++)
+        if (jd_elf_symbol_section(&link->elf, i) == index &&
+            ELF64_ST_TYPE(link->elf.symbols[i].st_info) == STT_FUNC)
+            return true;
+    return false;
+}
+
 static bool is_loaded(const struct link *link, uint32_t index)
 {
     const Elf64_Shdr *section = &link->elf.sections[index];
-    return (section->sh_flags & SHF_ALLOC) && section->sh_size;
+    if (!(section->sh_flags & SHF_ALLOC))
+        return false;
+    return section->sh_size ||
+           ((section->sh_flags & SHF_EXECINSTR) && holds_empty_function(link, index));
 }
 
 static size_t room_of_section(const struct link *link, uint32_t index)
 {
-    size_t bytes = link->elf.sections[index].sh_size;
+    size_t bytes = link->elf.sections[index].sh_size ? link->elf.sections[index].sh_size : 1;
     if (!is_frame(link, index) || !jd_elf_section_bytes(&link->elf, index))
         return bytes;
     return legacy_unwind_room(jd_elf_section_bytes(&link->elf, index), bytes);

@@ -3,6 +3,7 @@
  * The legacy engine through its contract: what the conformance cases, which every engine must pass,
  * cannot ask of all. Life cycle and memory, laziness of data, errors in the middle of a run.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -203,6 +204,18 @@ static void failed_recompile_changes_nothing(void **state)
     assert_int_equal(call("f"), 1);
 }
 
+static void empty_body_has_an_address(void **state)
+{
+    (void)state;
+    add("m", "define void @empty() { unreachable }\n"
+             "define i32 @f(i1 %c) { br i1 %c, label %a, label %b\n"
+             "a: call void @empty() unreachable\n b: ret i32 3 }\n");
+    expect_ok(engine->ops->set_lazy(engine, false, &err), &err);
+    int (*f)(int) = (int (*)(int))find("f");
+    assert_int_equal(f(0), 3);
+    assert_int_equal(count().functions_compiled, 2);
+}
+
 static void freed_function_compiles_again(void **state)
 {
     struct jd_counters before, after;
@@ -311,6 +324,46 @@ static void child_of_a_fork_compiles_on_its_own(void **state)
     assert_int_equal(call("a"), 1);
 }
 
+static void *compile_without_end(void *argument)
+{
+    volatile int *stop = argument;
+    struct jd_error error = JD_ERROR_INIT;
+    while (!*stop) {
+        engine->ops->free_function(engine, "busy", &error);
+        jd_error_clear(&error);
+        uintptr_t addr = 0;
+        engine->ops->lookup(engine, "busy", &addr, &error);
+        ((int (*)(void))addr)();
+    }
+    return NULL;
+}
+
+/* The lock must not be held by a thread that the child does not have. */
+static void child_of_a_fork_in_the_middle_of_a_compile(void **state)
+{
+    static volatile int stop;
+    pthread_t thread;
+    (void)state;
+    add("m", "define i32 @busy() { ret i32 1 }\ndefine i32 @b() { ret i32 2 }\n");
+    assert_int_equal(call("busy"), 1);
+    stop = 0;
+    assert_int_equal(pthread_create(&thread, NULL, compile_without_end, (void *)(uintptr_t)&stop),
+                     0);
+    for (int round = 0; round < 20; round++) {
+        int status;
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (!pid) {
+            alarm(20);
+            _exit(call("b") == 2 && call("busy") == 1 ? 0 : 1);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+    }
+    stop = 1;
+    pthread_join(thread, NULL);
+}
+
 static void lookup_does_not_depend_on_the_number_of_modules(void **state)
 {
     char text[128], name[16];
@@ -339,11 +392,13 @@ int main(void)
         TEST(weak_definition_takes_over_when_the_strong_one_goes),
         TEST(recompile_leads_every_way_to_the_new_body),
         TEST(failed_recompile_changes_nothing),
+        TEST(empty_body_has_an_address),
         TEST(freed_function_compiles_again),
         TEST(uncompilable_callee_leaves_the_rest_running),
         TEST(full_arena_leaves_earlier_functions_running),
         TEST(labels_are_known_to_other_functions),
         TEST(child_of_a_fork_compiles_on_its_own),
+        TEST(child_of_a_fork_in_the_middle_of_a_compile),
         TEST(lookup_does_not_depend_on_the_number_of_modules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
