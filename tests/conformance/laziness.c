@@ -224,7 +224,7 @@ void case_block_cold_region_deferred(struct trial *t)
     struct jd_counters cold = trial_counters(t);
     CHECK(cold.functions_compiled > hot.functions_compiled);
     CHECK(cold.code_bytes > hot.code_bytes);
-    CHECK_EQ(f(10, 4), 11061);
+    CHECK_EQ(f(10, 4), 12056);
     CHECK_EQ(f(10, -1), 50);
     CHECK_EQ(trial_counters(t).functions_compiled, cold.functions_compiled);
 }
