@@ -88,10 +88,14 @@ static int move_functions(struct unit *unit, struct jd_error *err)
         if (message)
             return jd_llvm_take_message(err, JD_E_BAD_IR, unit->module->name, message);
         unit->engine->bodies_materialised += was_read;
+        message = legacy_outline_body(unit->engine, unit->module, function);
+        if (message)
+            return jd_llvm_take_message(err, JD_E_INTERNAL, unit->name, message);
     }
     for (size_t i = 0; i < unit->function_count; i++) {
         legacy_partition_add_function(unit->partition, unit->claimed[i]->value);
-        legacy_source_rewind(unit->claimed[i]->value);
+        if (!legacy_outline_is_piece(unit->module->source, unit->claimed[i]->value))
+            legacy_source_rewind(unit->claimed[i]->value);
     }
     return JD_OK;
 }

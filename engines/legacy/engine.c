@@ -25,12 +25,11 @@ static int check_options(const struct jd_engine_options *options, struct jd_erro
     case JD_GRAN_DEFAULT:
     case JD_GRAN_FUNCTION:
     case JD_GRAN_MODULE:
-        break;
     case JD_GRAN_BLOCK:
-        return jd_fail(err, JD_E_UNSUPPORTED, "granularity", "block");
+        break;
     default:
         return jd_fail(err, JD_E_UNSUPPORTED, "granularity",
-                       "this engine compiles by function or by module");
+                       "this engine compiles by function, by module or by block");
     }
     if (options->speculate_threads || options->wants_perf_map || options->wants_gdb)
         return jd_fail(err, JD_E_UNSUPPORTED, NULL, "speculation, perf map and GDB registration");
@@ -344,7 +343,8 @@ static uint64_t count_defined(struct legacy_engine *engine)
     for (struct legacy_module *m = engine->first_module; m; m = m->next) {
         LLVMModuleRef module = legacy_source_module(m->source);
         for (LLVMValueRef f = LLVMGetFirstFunction(module); f; f = LLVMGetNextFunction(f))
-            count += !LLVMIsDeclaration(f) && LLVMGetLinkage(f) != LLVMAvailableExternallyLinkage;
+            count += !LLVMIsDeclaration(f) && LLVMGetLinkage(f) != LLVMAvailableExternallyLinkage &&
+                     !legacy_outline_is_piece(m->source, f);
     }
     return count;
 }
@@ -401,7 +401,8 @@ const struct jd_engine_ops jd_legacy_ops = {
     .name = "legacy",
     .summary = "lazy, stub-based: a function is compiled at its first call",
     .caps = JD_CAP_LAZY | JD_CAP_REMOVE_MODULE | JD_CAP_RECOMPILE | JD_CAP_FREE_FUNCTION |
-            JD_CAP_SET_LAZY | JD_CAP_REDEFINE_SYMBOL | JD_CAP_LAZY_DATA | JD_CAP_GRAN_MODULE,
+            JD_CAP_SET_LAZY | JD_CAP_REDEFINE_SYMBOL | JD_CAP_LAZY_DATA | JD_CAP_GRAN_MODULE |
+            JD_CAP_GRAN_BLOCK,
     .create = create,
     .destroy = destroy,
     .add_module = add_module,

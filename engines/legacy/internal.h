@@ -16,6 +16,7 @@
 #include "exit_list.h"
 #include "jitduel/engine.h"
 #include "llvm_error.h"
+#include "outline_shim.h"
 #include "stubs.h"
 #include "table.h"
 #include "unwind_tables.h"
@@ -258,6 +259,16 @@ int legacy_emit_asm(struct legacy_engine *engine, struct legacy_module *module,
 void legacy_spent_drop_all(struct legacy_engine *engine);
 /** Compile everything that stubs lead to, until nothing is left. Locked, may unlock. */
 int legacy_compile_closure(struct legacy_engine *engine, struct jd_error *err);
+
+/* outline.c */
+
+/** With granularity block: let regions of a materialised function leave it (see outline_shim.h).
+ * NULL, or a message for LLVMDisposeMessage. Locked. */
+char *legacy_outline_body(struct legacy_engine *engine, struct legacy_module *module,
+                          LLVMValueRef function);
+/** Give back the code and the bodies of a function's pieces. Locked, may unlock. */
+int legacy_outline_free(struct legacy_engine *engine, struct legacy_module *module,
+                        LLVMValueRef function, struct jd_error *err);
 
 /* link.c */
 

@@ -341,7 +341,7 @@ int legacy_symbol_free(struct legacy_engine *engine, struct legacy_symbol *symbo
     if (--symbol->object->function_count == 0)
         legacy_object_free_code(engine, symbol->object);
     symbol->object = NULL;
-    return JD_OK;
+    return legacy_outline_free(engine, symbol->module, symbol->value, err);
 }
 
 struct first_call {

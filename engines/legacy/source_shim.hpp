@@ -12,6 +12,8 @@
 #include <llvm/ADT/SmallVector.h>
 #include <llvm/IR/Module.h>
 
+using legacy_functions = llvm::SmallVector<llvm::Function *, 0>;
+
 struct legacy_source {
     struct Label {
         llvm::BasicBlock *Block;
@@ -20,6 +22,9 @@ struct legacy_source {
     std::unique_ptr<llvm::Module> M;
     llvm::DenseMap<llvm::Function *, llvm::SmallVector<Label, 0>> Labels;
     llvm::DenseMap<llvm::GlobalValue *, llvm::Function *> Owners; // of markers
+    // Granularity block: the pieces of each function that was outlined, and their owners.
+    llvm::DenseMap<llvm::Function *, legacy_functions> Pieces;
+    llvm::DenseMap<llvm::Function *, llvm::Function *> PieceOwners;
     llvm::NamedMDNode *Flags = nullptr; // module flags, which every partition repeats
 
     // Replace the addresses of F's blocks, everywhere in the source, by markers: the constants that
