@@ -7,7 +7,10 @@
 
 #include "source_shim.hpp"
 
+#include <llvm/ADT/StringExtras.h>
 #include <llvm/IR/Constants.h>
+#include <llvm/IR/InlineAsm.h>
+#include <llvm/IR/InstIterator.h>
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/Target/TargetMachine.h>
@@ -18,7 +21,8 @@ using namespace llvm;
 struct legacy_codegen {
     SmallVector<char, 0> Buffer;
     raw_svector_ostream Stream{Buffer};
-    legacy::PassManager Passes;
+    TargetMachine *TM;
+    std::unique_ptr<legacy::PassManager> Passes; // null: to be built anew
 };
 
 struct legacy_partition final : ValueMaterializer {
@@ -187,13 +191,41 @@ char *legacy_partition_close(legacy_partition *P)
     return nullptr;
 }
 
+static bool buildPasses(legacy_codegen &C)
+{
+    C.Passes = std::make_unique<legacy::PassManager>();
+    return !C.TM->addPassesToEmitFile(*C.Passes, C.Stream, nullptr, CodeGenFileType::ObjectFile,
+                                      true);
+}
+
+// "1:" in assembly. MCContext::reset keeps such labels (LLVM 19), so that a pipeline that has seen
+// one would mistake the next for it.
+static bool hasNumberedLabel(StringRef Asm)
+{
+    for (size_t At = Asm.find(':'); At != StringRef::npos; At = Asm.find(':', At + 1))
+        if (At && isDigit(Asm[At - 1]))
+            return true;
+    return false;
+}
+
+static bool hasNumberedLabel(const Module &M)
+{
+    if (hasNumberedLabel(M.getModuleInlineAsm()))
+        return true;
+    for (const Function &F : M)
+        for (const Instruction &I : instructions(F))
+            if (const auto *Call = dyn_cast<CallBase>(&I))
+                if (const auto *Asm = dyn_cast<InlineAsm>(Call->getCalledOperand()))
+                    if (hasNumberedLabel(Asm->getAsmString()))
+                        return true;
+    return false;
+}
+
 legacy_codegen *legacy_codegen_create(LLVMTargetMachineRef Machine)
 {
-    auto *TM = reinterpret_cast<TargetMachine *>(Machine);
     auto C = std::make_unique<legacy_codegen>();
-    if (TM->addPassesToEmitFile(C->Passes, C->Stream, nullptr, CodeGenFileType::ObjectFile, true))
-        return nullptr;
-    return C.release();
+    C->TM = reinterpret_cast<TargetMachine *>(Machine);
+    return buildPasses(*C) ? C.release() : nullptr;
 }
 
 void legacy_codegen_destroy(legacy_codegen *C)
@@ -204,8 +236,14 @@ void legacy_codegen_destroy(legacy_codegen *C)
 void legacy_codegen_run(legacy_codegen *C, LLVMModuleRef Module, const void **OutBytes,
                         size_t *OutSizeBytes)
 {
+    const llvm::Module &M = *unwrap(Module);
+    const bool IsLast = hasNumberedLabel(M);
     C->Buffer.clear();
-    C->Passes.run(*unwrap(Module));
+    if (!C->Passes)
+        buildPasses(*C); // it could be built before
+    C->Passes->run(*unwrap(Module));
+    if (IsLast)
+        C->Passes.reset();
     *OutBytes = C->Buffer.data();
     *OutSizeBytes = C->Buffer.size();
 }
