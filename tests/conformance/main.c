@@ -16,6 +16,11 @@
 #ifndef CONFORMANCE_EXPECTED_FILE
 #error "CONFORMANCE_EXPECTED_FILE names the table of recorded exceptions"
 #endif
+#ifndef CONFORMANCE_LIMIT_SECONDS
+#error "CONFORMANCE_LIMIT_SECONDS is how long a case may take where the runner was built for"
+#endif
+#define TEXT_OF(number) TEXT(number)
+#define TEXT(token) #token
 
 enum { MAX_EXTRA = 8 };
 
@@ -43,7 +48,8 @@ static const struct argp_option option_table[] = {
     {"form", KEY_FORM, "text|bitcode", 0, "only this form of IR (default: both)", 0},
     {"json", KEY_JSON, "FILE", 0, "write the matrix of results", 0},
     {"expected", KEY_EXPECTED, "FILE", 0, "recorded exceptions (default: the source tree's)", 0},
-    {"time-limit", KEY_LIMIT, "SECONDS", 0, "for each case (default: 30)", 0},
+    {"time-limit", KEY_LIMIT, "SECONDS", 0,
+     "for each case (default: " TEXT_OF(CONFORMANCE_LIMIT_SECONDS) ")", 0},
     {"list", KEY_LIST, NULL, 0, "print engine, case, topic and time limit of every test", 0},
     {"output", KEY_OUTPUT, "FILE", 0, "where --list prints to", 0},
     {"child", KEY_CHILD, NULL, OPTION_HIDDEN, NULL, 0},
@@ -249,7 +255,8 @@ static int run_children(const struct plan *plan)
 
 int main(int argc, char **argv)
 {
-    struct plan plan = {.limit_seconds = 30, .expected_path = CONFORMANCE_EXPECTED_FILE};
+    struct plan plan = {.limit_seconds = CONFORMANCE_LIMIT_SECONDS,
+                        .expected_path = CONFORMANCE_EXPECTED_FILE};
     argp_err_exit_status = 64;
     argp_parse(&argp_table, argc, argv, 0, NULL, &plan);
     if (plan.is_list)

@@ -15,8 +15,14 @@
 #error "CONFORMANCE_LLVM_VERSION is the version that the engines were built with"
 #endif
 
+#if defined(__x86_64__)
+#define VERDICT_CPU "x86_64"
+#elif defined(__aarch64__)
+#define VERDICT_CPU "aarch64"
+#endif
+
 struct verdict_book {
-    json_t *exceptions; /* engine -> case -> {outcome, reason} */
+    json_t *exceptions; /* engine -> case -> {outcome, reason, cpu or nothing} */
     json_t *cases;      /* array of rows, in the order of the first cell of each */
 };
 
@@ -75,6 +81,9 @@ enum outcome verdict_expected(const struct verdict_book *book, const struct cell
 {
     const json_t *cases = json_object_get(book->exceptions, cell->ops->name);
     const json_t *entry = json_object_get(cases, cell->item->name);
+    const char *cpu = json_string_value(json_object_get(entry, "cpu"));
+    if (cpu && strcmp(cpu, VERDICT_CPU))
+        entry = NULL; /* an exception elsewhere */
     *out_reason = json_string_value(json_object_get(entry, "reason"));
     if (entry)
         return (enum outcome)outcome_find(json_string_value(json_object_get(entry, "outcome")));
