@@ -49,7 +49,9 @@ enum option_key {
     KEY_VERIFY,
     KEY_ARENA_LIMIT,
     KEY_LOAD,
-    KEY_EXTRA_MODULE
+    KEY_EXTRA_MODULE,
+    KEY_PERF_MAP,
+    KEY_GDB
 };
 
 static const struct argp_option options[] = {
@@ -75,6 +77,9 @@ static const struct argp_option options[] = {
      "write times, counters and memory as JSON when the program has ended; times count from the "
      "start of jitduel's main",
      3},
+    {"perf-map", KEY_PERF_MAP, NULL, 0,
+     "name compiled functions in /tmp/perf-PID.map, for 'perf report'", 3},
+    {"gdb", KEY_GDB, NULL, 0, "show compiled functions to a debugger (GDB's JIT interface)", 3},
     {0}};
 
 static const char help[] =
@@ -187,6 +192,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_VERIFY:
         engine->wants_verify = true;
+        return 0;
+    case KEY_PERF_MAP:
+        engine->wants_perf_map = true;
+        return 0;
+    case KEY_GDB:
+        engine->wants_gdb = true;
         return 0;
     default:
         return parse_file_option(key, arg, run);

@@ -31,8 +31,8 @@ static int check_options(const struct jd_engine_options *options, struct jd_erro
         return jd_fail(err, JD_E_UNSUPPORTED, "granularity",
                        "this engine compiles by function, by module or by block");
     }
-    if (options->speculate_threads || options->wants_perf_map || options->wants_gdb)
-        return jd_fail(err, JD_E_UNSUPPORTED, NULL, "speculation, perf map and GDB registration");
+    if (options->speculate_threads)
+        return jd_fail(err, JD_E_UNSUPPORTED, NULL, "speculation");
     return JD_OK;
 }
 
@@ -84,6 +84,7 @@ static void destroy(struct jd_engine *base)
     legacy_stubs_fini(&engine->stubs);
     legacy_stacks_fini(engine);
     legacy_unwind_fini(&engine->unwind);
+    legacy_perf_map_close(engine->perf_map);
     jd_arena_destroy(engine->arena);
     for (size_t i = 0; i < LEGACY_STUB_BLOCKS && engine->stub_symbols[i]; i++)
         free(engine->stub_symbols[i]);
@@ -119,6 +120,8 @@ static int init(struct legacy_engine *engine, const struct jd_engine_options *op
             jd_arena_create(JD_ARENA_DUAL, engine->options.arena_limit_bytes, &engine->arena, err);
     if (!result)
         result = legacy_unwind_init(&engine->unwind, engine->arena, err);
+    if (!result && engine->options.wants_perf_map)
+        result = legacy_perf_map_open(&engine->perf_map, err);
     if (result)
         return result;
     legacy_stubs_init(&engine->stubs, engine->arena, &legacy_stub_arch_native, engine);
@@ -133,6 +136,7 @@ static int create(const struct jd_engine_options *options, struct jd_engine **ou
     if (!engine)
         return jd_fail(err, JD_E_NO_MEMORY, NULL, "no memory for an engine");
     engine->base.ops = &jd_legacy_ops;
+    engine->perf_map = LEGACY_PERF_MAP_CLOSED;
     init_locks(engine);
     jd_exit_list_init(&engine->exits);
     int result = init(engine, options, err);

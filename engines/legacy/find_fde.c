@@ -50,6 +50,22 @@ static pthread_mutex_t slots_lock = PTHREAD_MUTEX_INITIALIZER; /* of those that 
 
 /* ---- arenas come and go ---- */
 
+static void lock_slots(void)
+{
+    pthread_mutex_lock(&slots_lock);
+}
+
+static void unlock_slots(void)
+{
+    pthread_mutex_unlock(&slots_lock);
+}
+
+/* A child must not inherit the lock from a thread that it does not have. */
+static void survive_forks(void)
+{
+    pthread_atfork(lock_slots, unlock_slots, unlock_slots);
+}
+
 static void write_slot(struct legacy_unwind_slot *slot, const struct view *view)
 {
     unsigned version = atomic_load_explicit(&slot->version, memory_order_relaxed);
@@ -78,21 +94,23 @@ static struct legacy_unwind_slot *idle_slot(void)
 
 bool legacy_unwind_publish(struct legacy_unwind *unwind)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     const struct view view = {unwind->base_addr, unwind->bytes, unwind->starts, unwind->arena};
-    pthread_mutex_lock(&slots_lock);
+    pthread_once(&once, survive_forks);
+    lock_slots();
     unwind->slot = idle_slot();
     if (unwind->slot)
         write_slot(unwind->slot, &view);
-    pthread_mutex_unlock(&slots_lock);
+    unlock_slots();
     return unwind->slot;
 }
 
 void legacy_unwind_retract(struct legacy_unwind *unwind)
 {
     const struct view none = {0};
-    pthread_mutex_lock(&slots_lock);
+    lock_slots();
     write_slot(unwind->slot, &none);
-    pthread_mutex_unlock(&slots_lock);
+    unlock_slots();
 }
 
 /* ---- finding ---- */

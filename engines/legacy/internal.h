@@ -16,6 +16,7 @@
 #include "exit_list.h"
 #include "jitduel/engine.h"
 #include "llvm_error.h"
+#include "observe.h"
 #include "outline_shim.h"
 #include "stubs.h"
 #include "table.h"
@@ -105,6 +106,7 @@ struct legacy_symbol {
 struct legacy_object {
     struct jd_arena_block blocks[JD_ARENA_KIND_COUNT];
     bool has_block[JD_ARENA_KIND_COUNT];
+    struct legacy_gdb_object *gdb; /* NULL: not shown to debuggers */
     struct legacy_site *sites;
     uint32_t site_count;
     uint32_t function_count; /* functions whose code it still holds */
@@ -139,6 +141,7 @@ struct legacy_engine {
     size_t spent_bytes;
     struct jd_arena *arena;
     struct legacy_unwind unwind;
+    int perf_map; /* file descriptor or LEGACY_PERF_MAP_CLOSED */
     struct legacy_stubs stubs;
     /* By stub index, in blocks that never move: a first call reads it without the lock. */
     struct legacy_symbol **stub_symbols[LEGACY_STUB_BLOCKS];

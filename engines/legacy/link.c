@@ -502,6 +502,8 @@ static void publish_symbol(struct link *link, uint32_t index)
     link->object->function_count++;
     if (symbol->stub_index != LEGACY_NO_STUB)
         legacy_stub_publish(&link->engine->stubs, symbol->stub_index, symbol->addr);
+    legacy_perf_map_add(link->engine->perf_map, symbol->name, symbol->addr,
+                        link->elf.symbols[index].st_size);
     jd_probe_compiled(link->engine->options.probe, symbol->name, symbol->addr,
                       link->elf.symbols[index].st_size);
 }
@@ -540,6 +542,12 @@ static int add_unwind_tables(struct link *link, struct jd_error *err)
                              link->elf.sections[frame].sh_size, err);
 }
 
+static uintptr_t section_addr(void *context, uint32_t index)
+{
+    const struct link *link = context;
+    return link->places[index].addr;
+}
+
 static int publish(struct link *link, struct jd_error *err)
 {
     struct legacy_object *object = link->object;
@@ -551,6 +559,9 @@ static int publish(struct link *link, struct jd_error *err)
                 return result;
         }
     int result = add_unwind_tables(link, err);
+    if (!result && link->engine->options.wants_gdb)
+        result = legacy_gdb_register(link->elf.bytes, link->elf.size_bytes, section_addr, link,
+                                     &object->gdb, err);
     if (result)
         return result;
     commit_blocks(link);
@@ -568,6 +579,9 @@ static int publish(struct link *link, struct jd_error *err)
 
 static void abort_blocks(struct link *link)
 {
+    legacy_gdb_deregister(link->object->gdb);
+    if (link->object->has_block[JD_ARENA_CODE])
+        legacy_unwind_remove(&link->engine->unwind, &link->object->blocks[JD_ARENA_CODE]);
     for (int kind = 0; kind < JD_ARENA_KIND_COUNT; kind++)
         if (link->object->has_block[kind])
             jd_arena_abort(link->engine->arena, &link->object->blocks[kind]);
@@ -636,6 +650,8 @@ void legacy_object_free_code(struct legacy_engine *engine, struct legacy_object 
     free(object->sites);
     object->sites = NULL;
     object->site_count = 0;
+    legacy_gdb_deregister(object->gdb);
+    object->gdb = NULL;
     if (object->has_block[JD_ARENA_CODE])
         legacy_unwind_remove(&engine->unwind, &object->blocks[JD_ARENA_CODE]);
     for (int kind = 0; kind < JD_ARENA_KIND_COUNT; kind++) {

@@ -32,6 +32,9 @@ static int check_options(const struct jd_engine_options *options, struct jd_erro
     if (options->wants_perf_map)
         return jd_fail(err, JD_E_UNSUPPORTED, "perf_map",
                        "MCJIT's C API gives no sizes of functions");
+    if (options->wants_gdb)
+        return jd_fail(err, JD_E_UNSUPPORTED, "gdb",
+                       "MCJIT's C API cannot show its objects to debuggers");
     return JD_OK;
 }
 

@@ -10,10 +10,12 @@ the context). Expected values come from C, POSIX and docs, never from an engine.
 
 import os
 import re
+import shutil
 import signal
+import subprocess
 import threading
 
-from run_cli import expect
+from run_cli import Skip, expect
 
 CASES = []
 
@@ -221,6 +223,84 @@ for unit in ("function", "module", "block", "engine"):
         err=lambda c, code=supports(unit): None if code(c) == 1 else one_line(r".+: .+"))
 run("arena_limit", "big_data.ll", "--arena-limit", "64M", code=5)
 run("arena_full", "big_data.ll", "--arena-limit", "4M", code=71, err=one_line(r".+"))
+
+
+# ---- profilers and debuggers -----------------------------------------------------------------
+
+def is_observable(context):
+    return "legacy" in context.engine
+
+
+def observed(result):
+    """Members of a case in which an engine that cannot be observed must say so."""
+    def refuse(option):
+        return lambda c: None if is_observable(c) else one_line(option + r": MCJIT's .+")
+    return dict(code=lambda c: result if is_observable(c) else 69), refuse
+
+
+def perf_map_names_functions(context):
+    if not is_observable(context):
+        return
+    with open(context.path("perf.map"), encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    ranges = {}
+    for line in lines:
+        found = re.fullmatch(r"([0-9a-f]+) ([0-9a-f]+) (\S+)", line)
+        expect(found, f"not a line of a perf map: {line!r}")
+        ranges[found[3]] = (int(found[1], 16), int(found[2], 16))
+    for name in ("main", "seen_middle", "seen_leaf"):
+        expect(ranges.get(name, (0, 0))[1] > 0, f"{name} has no line or no size")
+    ordered = sorted(ranges.values())
+    for (begin, size), (after, _) in zip(ordered, ordered[1:]):
+        expect(begin + size <= after, "functions overlap")
+
+
+members, refuse = observed(42)
+case("run.perf_map", "engine", [], shell="{jitduel} run -e {engine} --perf-map {ir}/observed.ll & "
+     "wait $!; code=$?; test ! -e /tmp/perf-$!.map || mv /tmp/perf-$!.map perf.map; exit $code",
+     err=refuse("perf_map"), check=perf_map_names_functions, **members)
+run("gdb_without_debugger", "observed.ll", "--gdb", err=refuse("gdb"), **members)
+
+
+def needs_gdb(context):
+    if not is_observable(context):
+        raise Skip(f"{context.engine} shows nothing to debuggers")
+    if context.tools.emulator:
+        raise Skip("a debugger cannot look into the emulator")
+    if not shutil.which("gdb"):
+        raise Skip("gdb is not installed")
+    run_in_gdb("run")
+
+
+def run_in_gdb(*commands):
+    words = [word for command in commands for word in ("-ex", command)]
+    probe = subprocess.run(["gdb", "-nx", "-batch", *words, "--args", "/bin/true"],
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    if b"exited normally" not in probe.stdout:
+        raise Skip(f"gdb cannot do {commands} here: {probe.stdout!r}")
+
+
+def needs_hardware_breakpoints(context):
+    needs_gdb(context)
+    run_in_gdb("starti", "stepi", "hbreak *$pc", "continue")
+
+
+def gdb(name, commands, frames, before=needs_gdb):
+    """What `bt` must show, innermost first."""
+    words = " ".join(f"-ex '{command}'" for command in commands)
+    case("run." + name, "engine", [], before=before,
+         shell="gdb -nx -batch -ex 'set breakpoint pending on' " + words +
+         " --args {jitduel} run -e {engine} --gdb {ir}/observed.ll 2>&1",
+         out=r".*" + r".*".join(rf"#\d+ [^\n]*\b{frame} \([^\n]*\n" for frame in frames) + r".*")
+
+
+gdb("gdb_backtrace", ["break getppid", "run", "bt"],
+    ["seen_leaf", "seen_middle", "main", "jd_program_call", "jd_cmd_run"])
+gdb("gdb_backtrace_of_compile", ["break legacy_link", "ignore 1 2", "run", "bt"],
+    ["legacy_link", "legacy_call_on_stack", "legacy_trampoline", "seen_middle", "main",
+     "jd_program_call", "jd_cmd_run"])
+gdb("gdb_breakpoint", ["hbreak seen_leaf", "run", "bt"], ["seen_leaf", "seen_middle", "main"],
+    before=needs_hardware_breakpoints)
 
 
 # ---- --stats --------------------------------------------------------------------------------

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What others can see of the legacy engine's code: the unwinder from within a first call and at
- * every instruction on the way there.
+ * every instruction on the way there, profilers and debuggers where an option says so.
  */
 #include "expect.h"
 
+#include <elf.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <ucontext.h>
+#include <unistd.h>
 #include <unwind.h>
 
 #include "jitduel/engine.h"
@@ -45,6 +48,7 @@ struct fixture {
     enum jd_phase wanted;
     bool is_armed;
     uintptr_t outer_addr, inner_addr; /* bodies */
+    size_t outer_bytes, inner_bytes;
 };
 
 static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *argument)
@@ -78,23 +82,26 @@ static void on_begin(void *context, enum jd_phase phase)
 static void on_compiled(void *context, const char *name, uintptr_t code_addr, size_t code_bytes)
 {
     struct fixture *f = context;
-    (void)code_bytes;
-    if (!strcmp(name, "outer"))
-        f->outer_addr = code_addr;
-    else
-        f->inner_addr = code_addr;
+    bool is_outer = !strcmp(name, "outer");
+    *(is_outer ? &f->outer_addr : &f->inner_addr) = code_addr;
+    *(is_outer ? &f->outer_bytes : &f->inner_bytes) = code_bytes;
 }
 
-static void open_fixture(struct fixture *f, unsigned opt_level)
+static void open_with(struct fixture *f, struct jd_engine_options options)
 {
     const struct jd_ir ir = {.bytes = program, .size_bytes = sizeof program - 1, .name = "p.ll"};
-    struct jd_engine_options options = {.struct_size = sizeof options, .opt_level = opt_level};
+    options.struct_size = sizeof options;
     memset(f, 0, sizeof *f);
     f->probe = (struct jd_probe){
         .struct_size = sizeof f->probe, .context = f, .begin = on_begin, .compiled = on_compiled};
     options.probe = &f->probe;
     expect_ok(jd_legacy_ops.create(&options, &f->engine, &f->err), &f->err);
     expect_ok(jd_legacy_ops.add_module(f->engine, &ir, NULL, &f->err), &f->err);
+}
+
+static void open_fixture(struct fixture *f, unsigned opt_level)
+{
+    open_with(f, (struct jd_engine_options){.opt_level = opt_level});
 }
 
 static void close_fixture(struct fixture *f)
@@ -109,8 +116,8 @@ static int (*lookup(struct fixture *f, const char *name))(int)
     return (int (*)(int))addr;
 }
 
-/* Not inlined and no tail call: it has a frame to be found. */
-__attribute__((noinline)) static int call_from_here(int (*function)(int), int x)
+/* Neither inlined nor cloned, and no tail call: it has a frame to be found. */
+__attribute__((noipa)) static int call_from_here(int (*function)(int), int x)
 {
     int result = function(x);
     __asm__ volatile("" ::: "memory");
@@ -247,12 +254,162 @@ static void walks_from_every_instruction(void **state)
 }
 #endif
 
+/* ---- perf map ---- */
+
+static const char *map_path(void)
+{
+    static char path[64];
+    snprintf(path, sizeof path, "/tmp/perf-%ld.map", (long)getpid());
+    return path;
+}
+
+/* How many lines of the map say exactly this of a function. */
+static int count_lines(const char *name, uintptr_t addr, size_t bytes)
+{
+    FILE *map = fopen(map_path(), "r");
+    char line[256], wanted[256];
+    int count = 0;
+    assert_non_null(map);
+    snprintf(wanted, sizeof wanted, "%zx %zx %s\n", (size_t)addr, bytes, name);
+    while (fgets(line, sizeof line, map))
+        count += !strcmp(line, wanted);
+    fclose(map);
+    return count;
+}
+
+static void perf_map_names_what_was_compiled(void **state)
+{
+    struct fixture first, second;
+    (void)state;
+    unlink(map_path());
+    open_with(&first, (struct jd_engine_options){.wants_perf_map = true});
+    open_with(&second, (struct jd_engine_options){.wants_perf_map = true});
+    assert_int_equal(call_from_here(lookup(&first, "outer"), 20), 42);
+    assert_int_equal(count_lines("outer", first.outer_addr, first.outer_bytes), 1);
+    assert_int_equal(count_lines("inner", first.inner_addr, first.inner_bytes), 1);
+    assert_int_equal(call_from_here(lookup(&second, "inner"), 20), 21);
+    assert_int_equal(count_lines("inner", second.inner_addr, second.inner_bytes), 1);
+    assert_true(first.inner_bytes && second.inner_bytes);
+    close_fixture(&second);
+    close_fixture(&first);
+    assert_int_equal(count_lines("outer", first.outer_addr, first.outer_bytes), 1);
+    assert_int_equal(unlink(map_path()), 0);
+}
+
+static void perf_map_that_cannot_be_written_is_an_error(void **state)
+{
+    const struct jd_engine_options options = {.struct_size = sizeof options,
+                                              .wants_perf_map = true};
+    struct jd_engine *engine = NULL;
+    struct jd_error err = JD_ERROR_INIT;
+    (void)state;
+    assert_int_equal(mkdir(map_path(), 0700), 0);
+    expect_error(jd_legacy_ops.create(&options, &engine, &err), JD_E_IO, map_path(), &err);
+    assert_null(engine);
+    assert_int_equal(rmdir(map_path()), 0);
+    assert_int_equal(symlink("/dev/null", map_path()), 0);
+    expect_error(jd_legacy_ops.create(&options, &engine, &err), JD_E_IO, map_path(), &err);
+    assert_int_equal(unlink(map_path()), 0);
+}
+
+static void nothing_is_written_unasked(void **state)
+{
+    struct fixture f;
+    (void)state;
+    open_fixture(&f, 0);
+    assert_int_equal(call_from_here(lookup(&f, "outer"), 20), 42);
+    assert_int_not_equal(access(map_path(), F_OK), 0);
+    close_fixture(&f);
+}
+
+/* ---- GDB's JIT interface: layout and names are those of its manual ---- */
+
+struct jit_code_entry {
+    struct jit_code_entry *next_entry, *prev_entry;
+    const char *symfile_addr;
+    uint64_t symfile_size;
+};
+
+struct jit_descriptor {
+    uint32_t version, action_flag;
+    struct jit_code_entry *relevant_entry, *first_entry;
+};
+
+extern __attribute__((visibility("hidden"))) struct jit_descriptor __jit_debug_descriptor;
+
+static size_t count_objects(void)
+{
+    size_t count = 0;
+    struct jit_code_entry *previous = NULL;
+    for (struct jit_code_entry *e = __jit_debug_descriptor.first_entry; e; e = e->next_entry) {
+        assert_ptr_equal(e->prev_entry, previous);
+        previous = e;
+        count++;
+    }
+    return count;
+}
+
+/* Where an object says that a function lies; 0: it does not know it. */
+static uintptr_t address_in(const struct jit_code_entry *entry, const char *name, uint64_t *bytes)
+{
+    const Elf64_Ehdr *header = (const void *)entry->symfile_addr;
+    const Elf64_Shdr *sections = (const void *)(entry->symfile_addr + header->e_shoff);
+    for (unsigned i = 0; i < header->e_shnum; i++) {
+        if (sections[i].sh_type != SHT_SYMTAB)
+            continue;
+        const Elf64_Sym *symbols = (const void *)(entry->symfile_addr + sections[i].sh_offset);
+        const char *names = entry->symfile_addr + sections[sections[i].sh_link].sh_offset;
+        for (size_t k = 0; k < sections[i].sh_size / sizeof *symbols; k++)
+            if (symbols[k].st_shndx != SHN_UNDEF && !strcmp(names + symbols[k].st_name, name)) {
+                *bytes = symbols[k].st_size;
+                return sections[symbols[k].st_shndx].sh_addr + symbols[k].st_value;
+            }
+    }
+    return 0;
+}
+
+static bool is_shown(const char *name, uintptr_t addr, size_t bytes)
+{
+    uint64_t shown_bytes;
+    for (struct jit_code_entry *e = __jit_debug_descriptor.first_entry; e; e = e->next_entry)
+        if (address_in(e, name, &shown_bytes) == addr && shown_bytes == bytes)
+            return true;
+    return false;
+}
+
+static void debugger_sees_what_is_compiled(void **state)
+{
+    struct fixture f, other;
+    (void)state;
+    assert_int_equal(__jit_debug_descriptor.version, 1);
+    assert_int_equal(count_objects(), 0);
+    open_with(&f, (struct jd_engine_options){.wants_gdb = true});
+    open_fixture(&other, 0);
+    assert_int_equal(call_from_here(lookup(&f, "outer"), 20), 42);
+    assert_int_equal(call_from_here(lookup(&other, "outer"), 20), 42);
+    assert_int_equal(count_objects(), 2);
+    assert_true(is_shown("outer", f.outer_addr, f.outer_bytes));
+    assert_true(is_shown("inner", f.inner_addr, f.inner_bytes));
+    expect_ok(jd_legacy_ops.free_function(f.engine, "inner", &f.err), &f.err);
+    assert_int_equal(count_objects(), 1);
+    assert_false(is_shown("inner", f.inner_addr, f.inner_bytes));
+    assert_int_equal(call_from_here(lookup(&f, "inner"), 20), 21);
+    assert_true(is_shown("inner", f.inner_addr, f.inner_bytes));
+    close_fixture(&f);
+    assert_int_equal(count_objects(), 0);
+    close_fixture(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(walks_from_within_a_first_call),
         cmocka_unit_test(walks_to_a_small_thread),
         cmocka_unit_test(walks_from_every_instruction),
+        cmocka_unit_test(nothing_is_written_unasked),
+        cmocka_unit_test(perf_map_names_what_was_compiled),
+        cmocka_unit_test(perf_map_that_cannot_be_written_is_an_error),
+        cmocka_unit_test(debugger_sees_what_is_compiled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
