@@ -242,7 +242,7 @@ static int run_children(const struct plan *plan)
     if (!code)
         code = run_cells(plan, book, &tally, &err);
     if (!code && plan->json_path)
-        code = verdict_write(book, plan->json_path, &err);
+        code = verdict_write(book, plan->limit_seconds, plan->json_path, &err);
     verdict_close(book);
     if (code) {
         fprintf(stderr, "%s\n", jd_error_line(&err, line, sizeof line));

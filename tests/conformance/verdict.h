@@ -24,7 +24,8 @@ bool verdict_is_met(const struct verdict_book *book, const struct cell *cell);
 
 /** Adds one finished cell to the matrix. */
 int verdict_record(struct verdict_book *book, const struct cell *cell, struct jd_error *err);
-/** Writes the matrix ("jitduel-conformance/1"). */
-int verdict_write(const struct verdict_book *book, const char *path, struct jd_error *err);
+/** Writes the matrix ("jitduel-conformance/1") and the time limit that it was made with. */
+int verdict_write(const struct verdict_book *book, double limit_seconds, const char *path,
+                  struct jd_error *err);
 
 #endif
