@@ -16,6 +16,8 @@ enum {
      * block in the way of hot ones costs more than its compilation. */
     COLD_INSTRUCTIONS_MIN = 30,
     PROFILED_INSTRUCTIONS_MIN = 5,
+    /* Looking at a smaller function costs more than it brings, unless it has a profile. */
+    FUNCTION_INSTRUCTIONS_MIN = 120,
     /* Saved instructions, as far as LLVM's guess goes, per instruction that leaving costs. */
     MARGIN = 4,
     /* A call and its traffic through memory in each iteration want a body that outweighs them. */
@@ -57,8 +59,11 @@ static bool accepts(const struct legacy_region *region)
     return is_cold(region) ? region->has_profile || is_worth(region) : is_worth(region);
 }
 
-static const struct legacy_outline_policy policy = {
-    .least_instructions = 2 * COLD_INSTRUCTIONS_MIN, .wants = wants, .accepts = accepts};
+static const struct legacy_outline_policy policy = {.least_region_instructions =
+                                                        COLD_INSTRUCTIONS_MIN,
+                                                    .least_instructions = FUNCTION_INSTRUCTIONS_MIN,
+                                                    .wants = wants,
+                                                    .accepts = accepts};
 
 char *legacy_outline_body(struct legacy_engine *engine, struct legacy_module *module,
                           LLVMValueRef function)

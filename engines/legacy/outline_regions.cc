@@ -123,8 +123,8 @@ struct Outliner {
     const legacy_outline_policy &Policy;
     DominatorTree DT;
     LoopInfo LI;
-    BranchProbabilityInfo BPI;
-    BlockFrequencyInfo BFI;
+    std::optional<BranchProbabilityInfo> BPI; // made when a region is worth asking about
+    std::optional<BlockFrequencyInfo> BFI;
     struct Extent {
         unsigned Instructions = 0;
         bool IsFixed = false;
@@ -135,8 +135,7 @@ struct Outliner {
     SmallPtrSet<const BasicBlock *, 32> Gone;
     SmallVector<std::unique_ptr<CodeExtractor>, 8> Leaving;
 
-    Outliner(Function &Of, const legacy_outline_policy &By)
-        : F(Of), Policy(By), DT(F), LI(DT), BPI(F, LI, nullptr, &DT), BFI(F, BPI, LI)
+    Outliner(Function &Of, const legacy_outline_policy &By) : F(Of), Policy(By), DT(F), LI(DT)
     {
         for (const DomTreeNode *Node : post_order(DT.getRootNode())) {
             Extent Sum{unsigned(Node->getBlock()->size()), isFixed(*Node->getBlock())};
@@ -182,19 +181,33 @@ struct Outliner {
     uint32_t chance(BasicBlock *Head, const Loop *Around)
     {
         uint64_t Base =
-            BFI.getBlockFreq(Around ? Around->getHeader() : &F.getEntryBlock()).getFrequency();
+            BFI->getBlockFreq(Around ? Around->getHeader() : &F.getEntryBlock()).getFrequency();
         SmallPtrSet<BasicBlock *, 4> Seen;
         double Sum = 0;
         for (BasicBlock *Before : predecessors(Head))
             if (Seen.insert(Before).second && !DT.dominates(Head, Before))
-                Sum += double((BFI.getBlockFreq(Before) * BPI.getEdgeProbability(Before, Head))
+                Sum += double((BFI->getBlockFreq(Before) * BPI->getEdgeProbability(Before, Head))
                                   .getFrequency());
         return Sum >= double(Base) ? uint32_t(LEGACY_PPM)
                                    : uint32_t(Sum / double(Base) * LEGACY_PPM);
     }
 
+    // Where no branch lies before it, a block goes with the one before it or not at all.
+    bool isCandidate(const DomTreeNode *Node) const
+    {
+        const Extent &Its = Extents.find(Node)->second;
+        const Instruction *Branch = Node->getIDom()->getBlock()->getTerminator();
+        return !Its.IsFixed && Branch->getNumSuccessors() > 1 &&
+               (Its.Instructions >= Policy.least_region_instructions ||
+                hasValidBranchWeightMD(*Branch));
+    }
+
     legacy_region describe(const DomTreeNode *Node)
     {
+        if (!BPI) {
+            BPI.emplace(F, LI, nullptr, &DT);
+            BFI.emplace(F, *BPI, LI);
+        }
         BasicBlock *Head = Node->getBlock();
         const Loop *Around = LI.getLoopFor(Head);
         if (Around && Around->getHeader() == Head)
@@ -212,7 +225,7 @@ struct Outliner {
 
     bool take(const DomTreeNode *Node)
     {
-        if (Extents[Node].IsFixed)
+        if (!isCandidate(Node))
             return false;
         legacy_region Region = describe(Node);
         if (!Policy.wants(&Region))
@@ -249,8 +262,10 @@ struct Outliner {
             for (const DomTreeNode *Child : Work.pop_back_val()->children())
                 if (!take(Child))
                     Work.push_back(Child);
-        CodeExtractorAnalysisCache Cache(F);
         legacy_functions Pieces;
+        if (Leaving.empty())
+            return Pieces;
+        CodeExtractorAnalysisCache Cache(F);
         for (auto &Extractor : Leaving)
             if (Function *Piece = Extractor->extractCodeRegion(Cache))
                 Pieces.push_back(Piece);
@@ -263,11 +278,11 @@ struct Outliner {
 legacy_functions legacy_outline_split(const legacy_source &S, Function &F,
                                       const legacy_outline_policy &Policy)
 {
-    if (!canOutline(S, F))
-        return {};
     FunctionAnalysisManager None;
     LowerExpectIntrinsicPass().run(F, None);
     if (F.getInstructionCount() < Policy.least_instructions && !hasProfile(F))
+        return {};
+    if (!canOutline(S, F))
         return {};
     EliminateUnreachableBlocks(F);
     return Outliner(F, Policy).run();

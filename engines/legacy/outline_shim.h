@@ -40,6 +40,8 @@ typedef bool (*legacy_region_fn)(const struct legacy_region *region);
 struct legacy_outline_policy {
     /** A smaller function is left alone, unless a branch of it has weights. */
     unsigned least_instructions;
+    /** The same for a smaller region: it is not asked about. */
+    unsigned least_region_instructions;
     legacy_region_fn wants;   /**< asked first; the traffic is not known yet */
     legacy_region_fn accepts; /**< asked about what is wanted and can go */
 };
