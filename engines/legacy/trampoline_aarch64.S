@@ -81,7 +81,12 @@
 legacy_trampoline:
 	.cfi_startproc
 	.cfi_def_cfa sp, PUSHED_BYTES
-	paciasp		/* a landing pad for br x17, too */
+	hint #34	/* bti c: the landing pad for br x17 */
+	/* Unwinders authenticate with the CFA (AAPCS64 DWARF, 4.5), not with what sp is here. */
+	add x16, sp, #PUSHED_BYTES
+	mov x17, x30
+	hint #8		/* pacia1716 */
+	mov x30, x17
 	.cfi_negate_ra_state
 	stp x29, x30, [sp, #-FRAME_BYTES]!
 	.cfi_def_cfa_offset FRAME_BYTES + PUSHED_BYTES
@@ -142,10 +147,10 @@ legacy_trampoline:
 	.cfi_def_cfa sp, PUSHED_BYTES
 	.cfi_restore x29
 	.cfi_restore x30
-	autiasp
-	.cfi_negate_ra_state
 	add sp, sp, #PUSHED_BYTES
 	.cfi_def_cfa_offset 0
+	autiasp
+	.cfi_negate_ra_state
 	br x16
 	.cfi_endproc
 	.size legacy_trampoline, . - legacy_trampoline
