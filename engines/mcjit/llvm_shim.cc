@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Holes in the C API: TargetMachine's relocation model, Function::deleteBody,
-// GlobalValue::eraseFromParent, GlobalValue::setDSOLocal, ModuleSymbolTable::CollectAsmSymbols. No
-// policy here.
+// GlobalValue::eraseFromParent, GlobalValue::setDSOLocal, ModuleSymbolTable::CollectAsmSymbols,
+// RTDyldMemoryManager::deregisterEHFrames. No policy here.
 
 #include "llvm_shim.h"
 
+#include <llvm/ExecutionEngine/RTDyldMemoryManager.h>
 #include <llvm/IR/Function.h>
 #include <llvm/IR/Module.h>
 #include <llvm/Object/ModuleSymbolTable.h>
@@ -16,6 +17,47 @@ namespace
 // The relocation model is protected and has no setter. A derived class may name it.
 struct RelocModel : llvm::TargetMachine {
     static constexpr llvm::Reloc::Model llvm::TargetMachine::*member = &RelocModel::RM;
+};
+
+struct MemoryManager final : llvm::RTDyldMemoryManager {
+    void *Context;
+    LLVMMemoryManagerAllocateCodeSectionCallback AllocateCode;
+    LLVMMemoryManagerAllocateDataSectionCallback AllocateData;
+    LLVMMemoryManagerFinalizeMemoryCallback Finalize;
+    LLVMMemoryManagerDestroyCallback Destroy;
+
+    ~MemoryManager() override
+    {
+        Destroy(Context);
+    }
+
+    uint8_t *allocateCodeSection(uintptr_t Size, unsigned Alignment, unsigned SectionID,
+                                 llvm::StringRef Name) override
+    {
+        return AllocateCode(Context, Size, Alignment, SectionID, Name.str().c_str());
+    }
+
+    uint8_t *allocateDataSection(uintptr_t Size, unsigned Alignment, unsigned SectionID,
+                                 llvm::StringRef Name, bool IsReadOnly) override
+    {
+        return AllocateData(Context, Size, Alignment, SectionID, Name.str().c_str(), IsReadOnly);
+    }
+
+    bool finalizeMemory(std::string *Error) override
+    {
+        char *Message = nullptr;
+        bool HasFailed = Finalize(Context, &Message);
+        if (Message && Error)
+            *Error = Message;
+        free(Message);
+        return HasFailed;
+    }
+
+    void deregisterEHFrames() override
+    {
+        std::reverse(EHFrames.begin(), EHFrames.end());
+        RTDyldMemoryManager::deregisterEHFrames();
+    }
 };
 } // namespace
 
@@ -49,4 +91,20 @@ void mcjit_shim_each_asm_symbol(LLVMModuleRef module, mcjit_asm_symbol_fn callba
                      flags & llvm::object::BasicSymbolRef::SF_Global,
                      flags & llvm::object::BasicSymbolRef::SF_Weak);
         });
+}
+
+LLVMMCJITMemoryManagerRef
+mcjit_shim_memory_manager(void *context, LLVMMemoryManagerAllocateCodeSectionCallback allocate_code,
+                          LLVMMemoryManagerAllocateDataSectionCallback allocate_data,
+                          LLVMMemoryManagerFinalizeMemoryCallback finalize,
+                          LLVMMemoryManagerDestroyCallback destroy)
+{
+    auto *manager = new MemoryManager;
+    manager->Context = context;
+    manager->AllocateCode = allocate_code;
+    manager->AllocateData = allocate_data;
+    manager->Finalize = finalize;
+    manager->Destroy = destroy;
+    return reinterpret_cast<LLVMMCJITMemoryManagerRef>(
+        static_cast<llvm::RTDyldMemoryManager *>(manager));
 }

@@ -7,6 +7,7 @@
 #define JITDUEL_MCJIT_LLVM_SHIM_H
 
 #include <llvm-c/Core.h>
+#include <llvm-c/ExecutionEngine.h>
 #include <llvm-c/TargetMachine.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,6 +37,15 @@ typedef void (*mcjit_asm_symbol_fn)(void *context, const char *name, size_t name
 /** Parse file-level assembly and walk its symbols. Errors in it go to the context's diagnostics.
  * The native target's assembly parser must have been initialised. */
 void mcjit_shim_each_asm_symbol(LLVMModuleRef module, mcjit_asm_symbol_fn callback, void *context);
+
+/** As LLVMCreateSimpleMCJITMemoryManager, but unwind tables are deregistered in the reverse of the
+ * order in which they were registered: libgcc searches its list from the latest on, so that LLVM's
+ * order makes tear-down quadratic (40,000 modules: minutes). Owned by the engine it is given to. */
+LLVMMCJITMemoryManagerRef
+mcjit_shim_memory_manager(void *context, LLVMMemoryManagerAllocateCodeSectionCallback allocate_code,
+                          LLVMMemoryManagerAllocateDataSectionCallback allocate_data,
+                          LLVMMemoryManagerFinalizeMemoryCallback finalize,
+                          LLVMMemoryManagerDestroyCallback destroy);
 
 #ifdef __cplusplus
 }

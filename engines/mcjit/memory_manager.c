@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Sections -> arena blocks. Knows LLVM's callbacks and nothing else of LLVM.
- * Sources: llvm-c/ExecutionEngine.h (LLVMCreateSimpleMCJITMemoryManager);
+ * Sources: llvm-c/ExecutionEngine.h (callbacks of LLVMCreateSimpleMCJITMemoryManager);
  * llvm/ExecutionEngine/RuntimeDyld.h (MemoryManager::finalizeMemory).
  *
  * MCJIT compiles a module to an object and loads the object's sections directly after, so the first
@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "llvm_shim.h"
 
 struct mcjit_memory {
     struct jd_arena *arena;
@@ -156,8 +158,7 @@ static void on_destroy(void *opaque)
 
 LLVMMCJITMemoryManagerRef mcjit_memory_llvm(struct mcjit_memory *memory)
 {
-    return LLVMCreateSimpleMCJITMemoryManager(memory, allocate_code, allocate_data, finalize,
-                                              on_destroy);
+    return mcjit_shim_memory_manager(memory, allocate_code, allocate_data, finalize, on_destroy);
 }
 
 void mcjit_memory_expect_finalize(struct mcjit_memory *memory)
