@@ -113,9 +113,10 @@ static int read_bitcode(LLVMContextRef context, struct jd_diagnostics *diagnosti
 {
     LLVMMemoryBufferRef buffer =
         LLVMCreateMemoryBufferWithMemoryRange(ir->bytes, ir->size_bytes, ir->name, 0);
-    if (!LLVMGetBitcodeModuleInContext2(context, buffer, out)) /* consumes the buffer */
+    if (!LLVMGetBitcodeModuleInContext2(context, buffer, out)) /* now owns the buffer */
         return jd_diagnostics_take(diagnostics, JD_E_BAD_IR, ir->name, err);
     *out = NULL;
+    LLVMDisposeMemoryBuffer(buffer); /* only a success takes it over: llvm-c/BitReader.h */
     if (!jd_diagnostics_take(diagnostics, JD_E_BAD_IR, ir->name, err))
         jd_fail(err, JD_E_BAD_IR, ir->name, "LLVM cannot read this bitcode");
     return JD_E_BAD_IR;
