@@ -370,7 +370,7 @@ static uintptr_t address_in(const struct jit_code_entry *entry, const char *name
 
 static bool is_shown(const char *name, uintptr_t addr, size_t bytes)
 {
-    uint64_t shown_bytes;
+    uint64_t shown_bytes = 0;
     for (struct jit_code_entry *e = __jit_debug_descriptor.first_entry; e; e = e->next_entry)
         if (address_in(e, name, &shown_bytes) == addr && shown_bytes == bytes)
             return true;
