@@ -58,7 +58,7 @@ struct legacy_partition final : ValueMaterializer {
     GlobalValue *declare(GlobalValue &From)
     {
         if (!From.hasName())
-            From.setName("jd.unnamed");
+            From.setName(LEGACY_UNNAMED);
         auto Linkage = From.hasExternalWeakLinkage() ? GlobalValue::ExternalWeakLinkage
                                                      : GlobalValue::ExternalLinkage;
         auto *FT = dyn_cast<FunctionType>(From.getValueType());
@@ -226,6 +226,11 @@ legacy_codegen *legacy_codegen_create(LLVMTargetMachineRef Machine)
     auto C = std::make_unique<legacy_codegen>();
     C->TM = reinterpret_cast<TargetMachine *>(Machine);
     return buildPasses(*C) ? C.release() : nullptr;
+}
+
+void legacy_codegen_split_data(LLVMTargetMachineRef Machine)
+{
+    reinterpret_cast<TargetMachine *>(Machine)->Options.DataSections = true;
 }
 
 void legacy_codegen_destroy(legacy_codegen *C)

@@ -50,6 +50,14 @@ void legacy_source_rewind(LLVMValueRef function);
 /** Turns a definition into a declaration that codegen never sees again. */
 void legacy_source_drop(LLVMValueRef function);
 
+/** Calls back for each direct call in the body of a materialised function, in the order of its
+ * blocks, with how likely LLVM's block frequencies make it that one call of the function gets there
+ * (0 to 1). */
+void legacy_source_each_call(LLVMValueRef function,
+                             void (*callback)(void *context, LLVMValueRef callee,
+                                              double probability),
+                             void *context);
+
 /** Labels: blocks of a function whose address is taken. In the source they are replaced by marker
  * variables, which other partitions refer to as external symbols; the function's own partition
  * defines a table LEGACY_LABEL_TABLE<function> with their addresses, in the markers' order. */
@@ -60,6 +68,9 @@ LLVMValueRef legacy_source_label_owner(const struct legacy_source *source, LLVMV
 /** Marker number `index` of a function; NULL past the last. */
 LLVMValueRef legacy_source_label(const struct legacy_source *source, LLVMValueRef function,
                                  unsigned index);
+
+/** A global without a name gets one that begins like this when a partition meets it. */
+#define LEGACY_UNNAMED "jd.unnamed"
 
 /** What a partition does with a global that it meets. */
 enum legacy_want {
@@ -87,6 +98,8 @@ char *legacy_partition_close(struct legacy_partition *partition);
 /** The machine is borrowed until destroy. NULL when the target has no object emission. */
 struct legacy_codegen *legacy_codegen_create(LLVMTargetMachineRef machine);
 void legacy_codegen_destroy(struct legacy_codegen *codegen);
+/** From now on each variable that is not a mergeable constant lies in a section of its own. */
+void legacy_codegen_split_data(LLVMTargetMachineRef machine);
 /** Generate an ELF object; the bytes stay valid until the next run. */
 void legacy_codegen_run(struct legacy_codegen *codegen, LLVMModuleRef module,
                         const void **out_bytes, size_t *out_size_bytes);

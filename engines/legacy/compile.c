@@ -185,6 +185,14 @@ static void settle(struct unit *unit)
     pthread_cond_broadcast(&unit->engine->changed);
 }
 
+static void count_module(struct unit *unit)
+{
+    if (!unit->function_count || unit->module->is_compiled)
+        return;
+    unit->module->is_compiled = true;
+    unit->engine->modules_compiled++;
+}
+
 static int finish(struct unit *unit, struct jd_error *err)
 {
     struct legacy_engine *engine = unit->engine;
@@ -196,10 +204,7 @@ static int finish(struct unit *unit, struct jd_error *err)
     if (result)
         return result;
     engine->functions_compiled += unit->function_count;
-    if (unit->function_count && !unit->module->is_compiled) {
-        unit->module->is_compiled = true;
-        engine->modules_compiled++;
-    }
+    count_module(unit);
     return JD_OK;
 }
 
@@ -282,6 +287,33 @@ static void claim_module(struct unit *unit)
     }
 }
 
+/* Use the object that a helper made of the function. False: there is none, or it does not fit
+ * because something was redefined meanwhile. */
+static bool has_linked_ahead(struct unit *unit, struct jd_error *err)
+{
+    struct legacy_symbol *function = unit->claimed[0];
+    struct jd_error local = JD_ERROR_INIT;
+    size_t size_bytes;
+    void *object = legacy_speculation_take(unit->engine->speculation, unit->module->id,
+                                           function->name, &size_bytes);
+    if (!object)
+        return false;
+    unit->result = legacy_link_ahead(unit->engine, unit->module, object, size_bytes, &local);
+    free(object);
+    if (unit->result == JD_E_STATE || unit->result == JD_E_RELOC_RANGE) {
+        function->addr = 0;
+        unit->result = JD_OK;
+        return false;
+    }
+    if (unit->result)
+        jd_fail(err, unit->result, local.where, "%s", local.text);
+    else
+        count_module(unit);
+    settle(unit);
+    free(unit->claimed);
+    return true;
+}
+
 int legacy_compile_function(struct legacy_engine *engine, struct legacy_symbol *symbol,
                             struct jd_error *err)
 {
@@ -292,6 +324,8 @@ int legacy_compile_function(struct legacy_engine *engine, struct legacy_symbol *
     else
         claim(&unit, symbol);
     unit.function_count = unit.claimed_count;
+    if (engine->speculation && !unit.result && has_linked_ahead(&unit, err))
+        return unit.result;
     return run_unit(&unit, err);
 }
 

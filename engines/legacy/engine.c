@@ -31,8 +31,9 @@ static int check_options(const struct jd_engine_options *options, struct jd_erro
         return jd_fail(err, JD_E_UNSUPPORTED, "granularity",
                        "this engine compiles by function, by module or by block");
     }
-    if (options->speculate_threads)
-        return jd_fail(err, JD_E_UNSUPPORTED, NULL, "speculation");
+    if (options->speculate_threads && options->granularity > JD_GRAN_FUNCTION)
+        return jd_fail(err, JD_E_UNSUPPORTED, "speculate_threads",
+                       "compiles single functions only");
     return JD_OK;
 }
 
@@ -78,6 +79,7 @@ static void destroy(struct jd_engine *base)
     jd_probe_begin(probe, JD_PHASE_TEARDOWN);
     legacy_fork_delist(engine);
     jd_exit_list_fini(&engine->exits);
+    legacy_speculation_destroy(engine->speculation);
     legacy_modules_fini(engine);
     legacy_symbols_fini(engine);
     free_llvm(engine);
@@ -122,6 +124,8 @@ static int init(struct legacy_engine *engine, const struct jd_engine_options *op
         result = legacy_unwind_init(&engine->unwind, engine->arena, err);
     if (!result && engine->options.wants_perf_map)
         result = legacy_perf_map_open(&engine->perf_map, err);
+    if (!result && engine->options.speculate_threads)
+        result = legacy_speculation_create(&engine->options, &engine->speculation, err);
     if (result)
         return result;
     legacy_stubs_init(&engine->stubs, engine->arena, &legacy_stub_arch_native, engine);
@@ -358,11 +362,13 @@ static int count_work(void *argument, struct jd_error *err)
     struct request *request = argument;
     struct legacy_engine *engine = request->engine;
     struct jd_counters *all = request->counters;
+    struct legacy_speculation_counts ahead;
     (void)err;
+    legacy_speculation_count(engine->speculation, &ahead);
     all->modules_added = engine->module_count;
     all->modules_compiled = engine->modules_compiled;
     all->functions_defined = count_defined(engine);
-    all->functions_compiled = engine->functions_compiled;
+    all->functions_compiled = engine->functions_compiled + ahead.compiled;
     all->bodies_materialised = engine->bodies_materialised;
     all->stubs_live = engine->stubs.count - engine->stubs.idle_count;
     all->creator_calls = engine->creator_calls;

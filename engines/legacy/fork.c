@@ -17,11 +17,13 @@ static void prepare(void)
     for (struct legacy_engine *engine = engines; engine; engine = engine->next_engine) {
         pthread_mutex_lock(&engine->lock);
         pthread_mutex_lock(&engine->stack_lock);
+        legacy_speculation_before_fork(engine->speculation);
     }
 }
 
-static void release(struct legacy_engine *engine)
+static void release(struct legacy_engine *engine, bool is_child)
 {
+    legacy_speculation_after_fork(engine->speculation, is_child);
     pthread_mutex_unlock(&engine->stack_lock);
     pthread_mutex_unlock(&engine->lock);
 }
@@ -29,7 +31,7 @@ static void release(struct legacy_engine *engine)
 static void in_parent(void)
 {
     for (struct legacy_engine *engine = engines; engine; engine = engine->next_engine)
-        release(engine);
+        release(engine, false);
     pthread_mutex_unlock(&list_lock);
 }
 
@@ -49,7 +51,7 @@ static void in_child(void)
     for (struct legacy_engine *engine = engines; engine; engine = engine->next_engine) {
         reclaim(engine);
         pthread_cond_init(&engine->changed, NULL); /* its waiters are not here */
-        release(engine);
+        release(engine, true);
     }
     pthread_mutex_unlock(&list_lock);
 }

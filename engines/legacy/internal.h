@@ -18,6 +18,7 @@
 #include "llvm_error.h"
 #include "observe.h"
 #include "outline_shim.h"
+#include "speculate.h"
 #include "stubs.h"
 #include "table.h"
 #include "unwind_tables.h"
@@ -162,7 +163,8 @@ struct legacy_engine {
 
     jd_creator_fn creator;
     void *creator_context;
-    struct jd_exit_list exits; /* its address is __dso_handle */
+    struct legacy_speculation *speculation; /* NULL: none */
+    struct jd_exit_list exits;              /* its address is __dso_handle */
 
     uint64_t modules_compiled, functions_compiled, bodies_materialised, creator_calls, relocations;
 };
@@ -279,6 +281,11 @@ int legacy_outline_free(struct legacy_engine *engine, struct legacy_module *modu
  * the symbols it defines. The bytes must stay put. Locked, may unlock. */
 int legacy_link(struct legacy_engine *engine, struct legacy_module *module, const void *bytes,
                 size_t size_bytes, struct jd_error *err);
+/** Link an object that a helper made (front.c): what it defines besides its function is taken from
+ * it only where the engine has none yet. RELOC_RANGE, STATE: it does not fit, nothing has changed.
+ * The bytes must stay put. Locked, may unlock. */
+int legacy_link_ahead(struct legacy_engine *engine, struct legacy_module *module, const void *bytes,
+                      size_t size_bytes, struct jd_error *err);
 /** Give back an object's code with its call sites and unwind tables; its data stays. Locked. */
 void legacy_object_free_code(struct legacy_engine *engine, struct legacy_object *object);
 /** Give back everything. The caller takes it off its module's list. Locked. */

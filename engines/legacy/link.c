@@ -22,6 +22,8 @@
 struct place {
     uintptr_t addr; /* 0: not loaded */
     unsigned char *write;
+    bool is_elsewhere; /* what it holds exists already, at `addr` */
+    bool has_datum;
 };
 
 struct link {
@@ -36,6 +38,9 @@ struct link {
     size_t veneers_end;             /* in the code block; 0: none are wanted */
     struct legacy_site *sites;
     uint32_t site_count, site_capacity;
+    /* Of an object made ahead only: */
+    struct legacy_symbol **claimed; /* by ELF symbol: data that is taken from it */
+    bool *is_duplicate;             /* by ELF symbol: a mergeable constant that exists already */
 };
 
 /* ---- layout ---- */
@@ -69,7 +74,7 @@ static bool holds_empty_function(const struct link *link, uint32_t index)
 static bool is_loaded(const struct link *link, uint32_t index)
 {
     const Elf64_Shdr *section = &link->elf.sections[index];
-    if (!(section->sh_flags & SHF_ALLOC))
+    if (!(section->sh_flags & SHF_ALLOC) || link->places[index].is_elsewhere)
         return false;
     return section->sh_size ||
            ((section->sh_flags & SHF_EXECINSTR) && holds_empty_function(link, index));
@@ -181,6 +186,8 @@ static int find_symbol(struct link *link, uint32_t index, struct jd_error *err)
 {
     const char *name = jd_elf_symbol_name(&link->elf, index);
     bool is_control = !strncmp(name, TLS_CONTROL, sizeof TLS_CONTROL - 1);
+    if (link->is_duplicate && link->is_duplicate[index])
+        return JD_OK; /* for this object only */
     LLVMValueRef value =
         legacy_source_find(link->module->source, is_control ? name + sizeof TLS_CONTROL - 1 : name);
     if (value)
@@ -213,6 +220,7 @@ static bool is_definition_of(const struct link *link, uint32_t index,
 {
     return symbol && is_defined(link, index) && symbol->origin == LEGACY_ORIGIN_MODULE &&
            symbol->module == link->module &&
+           !link->places[jd_elf_symbol_section(&link->elf, index)].is_elsewhere &&
            (symbol->state == LEGACY_STATE_BUSY || symbol->kind == LEGACY_KIND_ASM);
 }
 
@@ -440,7 +448,7 @@ static int relocate_all(struct link *link, struct jd_error *err)
 {
     for (uint32_t i = 0; i < link->elf.section_count; i++) {
         const Elf64_Shdr *section = &link->elf.sections[i];
-        if (section->sh_type != SHT_RELA || !link->places[section->sh_info].addr)
+        if (section->sh_type != SHT_RELA || !link->places[section->sh_info].write)
             continue;
         size_t count;
         const Elf64_Rela *relas = jd_elf_relas(&link->elf, i, &count);
@@ -587,9 +595,110 @@ static void abort_blocks(struct link *link)
             jd_arena_abort(link->engine->arena, &link->object->blocks[kind]);
 }
 
+/* ---- objects made ahead ---- */
+
+/* The engine's symbol behind a datum that the object defines; NULL with JD_OK: it is none. */
+static int datum_of(struct link *link, uint32_t index, struct legacy_symbol **out,
+                    struct jd_error *err)
+{
+    const char *name = jd_elf_symbol_name(&link->elf, index);
+    uint32_t section = jd_elf_symbol_section(&link->elf, index);
+    LLVMValueRef value = NULL;
+    *out = NULL;
+    if (ELF64_ST_BIND(link->elf.symbols[index].st_info) != STB_LOCAL && section != SHN_UNDEF &&
+        section < link->elf.section_count)
+        value = legacy_source_find(link->module->source, name);
+    if (!value || LLVMGetValueKind(value) != LLVMGlobalVariableValueKind)
+        return JD_OK;
+    *out = legacy_symbol_of(link->engine, link->module, value);
+    return *out ? JD_OK : jd_fail(err, JD_E_NO_MEMORY, name, "no memory for symbols");
+}
+
+/* The object brings it along and nothing else did so before. */
+static bool is_fresh(const struct link *link, uint32_t index, const struct legacy_symbol *symbol)
+{
+    return symbol->origin == LEGACY_ORIGIN_MODULE && symbol->kind == LEGACY_KIND_DATA &&
+           symbol->state == LEGACY_STATE_IDLE && symbol->module == link->module &&
+           symbol->value ==
+               legacy_source_find(link->module->source, jd_elf_symbol_name(&link->elf, index));
+}
+
+/* Its section is not loaded: references to it go to where the datum is. */
+static int lead_elsewhere(struct link *link, uint32_t index, uintptr_t addr, struct jd_error *err)
+{
+    struct place *place = &link->places[jd_elf_symbol_section(&link->elf, index)];
+    if (place->has_datum)
+        return jd_fail(err, JD_E_STATE, jd_elf_symbol_name(&link->elf, index),
+                       "shares its section with other data");
+    place->has_datum = place->is_elsewhere = true;
+    place->addr = addr - link->elf.symbols[index].st_value;
+    return JD_OK;
+}
+
+static void take_datum(struct link *link, uint32_t index, struct legacy_symbol *symbol)
+{
+    link->places[jd_elf_symbol_section(&link->elf, index)].has_datum = true;
+    link->claimed[index] = symbol;
+    symbol->state = LEGACY_STATE_BUSY;
+    symbol->busy_thread = pthread_self();
+}
+
+/* Mergeable constants, whose addresses mean nothing, lie together: an object uses its own. */
+static int adopt(struct link *link, uint32_t index, struct jd_error *err)
+{
+    uint32_t section = jd_elf_symbol_section(&link->elf, index);
+    struct legacy_symbol *symbol;
+    uintptr_t addr;
+    int result = datum_of(link, index, &symbol, err);
+    if (result || !symbol)
+        return result;
+    bool is_mergeable = link->elf.sections[section].sh_flags & SHF_MERGE;
+    if (is_fresh(link, index, symbol) && (is_mergeable || !link->places[section].has_datum)) {
+        take_datum(link, index, symbol);
+        return JD_OK;
+    }
+    if (is_mergeable) {
+        link->is_duplicate[index] = true;
+        return JD_OK;
+    }
+    if (symbol->origin == LEGACY_ORIGIN_MODULE && !symbol->addr)
+        return jd_fail(err, JD_E_STATE, symbol->name, "is being emitted");
+    result = legacy_symbol_address(link->engine, symbol, &addr, err);
+    return result ? result : lead_elsewhere(link, index, addr, err);
+}
+
+/* Decide about each datum in the object. What another module defines instead may have to be
+ * emitted: that goes first; from then on the lock is kept until all that is taken has its address.
+ */
+static int adopt_all(struct link *link, struct jd_error *err)
+{
+    struct legacy_symbol *symbol;
+    uintptr_t addr;
+    int result = JD_OK;
+    for (uint32_t i = 1; i < link->elf.symbol_count && !result; i++) {
+        result = datum_of(link, i, &symbol, err);
+        if (!result && symbol && !is_fresh(link, i, symbol))
+            result = legacy_symbol_address(link->engine, symbol, &addr, err);
+    }
+    for (uint32_t i = 1; i < link->elf.symbol_count && !result; i++)
+        result = adopt(link, i, err);
+    return result;
+}
+
+static void release_data(struct link *link)
+{
+    for (uint32_t i = 1; link->claimed && i < link->elf.symbol_count; i++)
+        if (link->claimed[i] && link->claimed[i]->state == LEGACY_STATE_BUSY) {
+            link->claimed[i]->state = LEGACY_STATE_IDLE;
+            link->claimed[i]->addr = 0;
+        }
+}
+
 static int link_object(struct link *link, struct jd_error *err)
 {
-    int result = lay_out(link, err);
+    int result = link->claimed ? adopt_all(link, err) : JD_OK;
+    if (!result)
+        result = lay_out(link, err);
     if (!result) {
         load_sections(link);
         result = find_symbols(link, err);
@@ -603,8 +712,8 @@ static int link_object(struct link *link, struct jd_error *err)
     return result ? result : publish(link, err);
 }
 
-int legacy_link(struct legacy_engine *engine, struct legacy_module *module, const void *bytes,
-                size_t size_bytes, struct jd_error *err)
+static int link_bytes(struct legacy_engine *engine, struct legacy_module *module, const void *bytes,
+                      size_t size_bytes, bool is_made_ahead, struct jd_error *err)
 {
     struct link link = {.engine = engine, .module = module};
     int result = jd_elf_open(&link.elf, bytes, size_bytes, err);
@@ -615,7 +724,12 @@ int legacy_link(struct legacy_engine *engine, struct legacy_module *module, cons
     link.places = calloc(link.elf.section_count + 1, sizeof *link.places);
     link.symbols = calloc((size_t)link.elf.symbol_count + 1, sizeof(*link.symbols));
     link.veneers = calloc((size_t)link.elf.symbol_count + 1, sizeof *link.veneers);
-    if (!link.object || !link.places || !link.symbols || !link.veneers)
+    if (is_made_ahead) {
+        link.claimed = calloc((size_t)link.elf.symbol_count + 1, sizeof(*link.claimed));
+        link.is_duplicate = calloc((size_t)link.elf.symbol_count + 1, sizeof *link.is_duplicate);
+    }
+    if (!link.object || !link.places || !link.symbols || !link.veneers ||
+        (is_made_ahead && (!link.claimed || !link.is_duplicate)))
         result = jd_fail(err, JD_E_NO_MEMORY, NULL, "no memory to link an object");
     else
         result = link_object(&link, err);
@@ -623,6 +737,9 @@ int legacy_link(struct legacy_engine *engine, struct legacy_module *module, cons
         abort_blocks(&link);
         free(link.object);
     }
+    release_data(&link);
+    free(link.claimed);
+    free(link.is_duplicate);
     free(link.places);
     free(link.symbols);
     free(link.veneers);
@@ -630,6 +747,18 @@ int legacy_link(struct legacy_engine *engine, struct legacy_module *module, cons
     free(link.bytes);
     jd_probe_end(engine->options.probe, JD_PHASE_LINK);
     return result;
+}
+
+int legacy_link(struct legacy_engine *engine, struct legacy_module *module, const void *bytes,
+                size_t size_bytes, struct jd_error *err)
+{
+    return link_bytes(engine, module, bytes, size_bytes, false, err);
+}
+
+int legacy_link_ahead(struct legacy_engine *engine, struct legacy_module *module, const void *bytes,
+                      size_t size_bytes, struct jd_error *err)
+{
+    return link_bytes(engine, module, bytes, size_bytes, true, err);
 }
 
 static void unlink_site(struct legacy_site *site)

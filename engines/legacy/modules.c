@@ -184,6 +184,16 @@ static struct legacy_module *open_module(struct legacy_engine *engine, const str
     return NULL;
 }
 
+static void announce(struct legacy_engine *engine, const struct legacy_module *module,
+                     const struct jd_ir *ir)
+{
+    struct jd_ir bitcode = *ir;
+    if (module->rewritten)
+        bitcode = (struct jd_ir){LLVMGetBufferStart(module->rewritten),
+                                 LLVMGetBufferSize(module->rewritten), ir->name};
+    legacy_speculation_add(engine->speculation, module->id, &bitcode);
+}
+
 int legacy_module_add(struct legacy_engine *engine, const struct jd_ir *ir, jd_module_id *out_id,
                       struct jd_error *err)
 {
@@ -202,6 +212,7 @@ int legacy_module_add(struct legacy_engine *engine, const struct jd_ir *ir, jd_m
         destroy_module(module);
         return result;
     }
+    announce(engine, module, ir);
     if (out_id)
         *out_id = module->id;
     return JD_OK;
@@ -242,6 +253,7 @@ int legacy_module_remove(struct legacy_engine *engine, jd_module_id id, struct j
     free_objects(engine, module);
     legacy_symbols_forget(engine, module);
     delist(engine, module);
+    legacy_speculation_remove(engine->speculation, module->id);
     destroy_module(module);
     return JD_OK;
 }

@@ -39,8 +39,9 @@ static struct legacy_symbol *follow(struct legacy_engine *engine, struct legacy_
 
 struct legacy_symbol *legacy_stub_symbol(const struct legacy_engine *engine, uint32_t stub_index)
 {
-    return engine->stub_symbols[stub_index / LEGACY_STUB_BLOCK_SYMBOLS]
-                               [stub_index % LEGACY_STUB_BLOCK_SYMBOLS];
+    struct legacy_symbol *const *block = __atomic_load_n(
+        &engine->stub_symbols[stub_index / LEGACY_STUB_BLOCK_SYMBOLS], __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&block[stub_index % LEGACY_STUB_BLOCK_SYMBOLS], __ATOMIC_ACQUIRE);
 }
 
 static int make_stub_room(struct legacy_engine *engine, struct jd_error *err)
@@ -50,8 +51,9 @@ static int make_stub_room(struct legacy_engine *engine, struct jd_error *err)
         return jd_fail(err, JD_E_LIMIT, NULL, "an engine has at most %d stubs",
                        LEGACY_STUB_BLOCK_SYMBOLS * LEGACY_STUB_BLOCKS);
     if (!engine->stub_symbols[block])
-        engine->stub_symbols[block] =
-            calloc(LEGACY_STUB_BLOCK_SYMBOLS, sizeof(struct legacy_symbol *));
+        __atomic_store_n(&engine->stub_symbols[block],
+                         calloc(LEGACY_STUB_BLOCK_SYMBOLS, sizeof(struct legacy_symbol *)),
+                         __ATOMIC_RELEASE);
     return engine->stub_symbols[block] ? JD_OK
                                        : jd_fail(err, JD_E_NO_MEMORY, NULL, "no memory for stubs");
 }
@@ -69,8 +71,9 @@ int legacy_symbol_stub(struct legacy_engine *engine, struct legacy_symbol *symbo
         if (result)
             return result;
         symbol->stub_index = index;
-        engine->stub_symbols[index / LEGACY_STUB_BLOCK_SYMBOLS][index % LEGACY_STUB_BLOCK_SYMBOLS] =
-            symbol;
+        __atomic_store_n(&engine->stub_symbols[index / LEGACY_STUB_BLOCK_SYMBOLS]
+                                              [index % LEGACY_STUB_BLOCK_SYMBOLS],
+                         symbol, __ATOMIC_RELEASE);
         if (symbol->state == LEGACY_STATE_READY)
             legacy_stub_publish(&engine->stubs, index, symbol->addr);
     }

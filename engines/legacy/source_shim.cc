@@ -8,8 +8,12 @@
 #include "source_shim.hpp"
 
 #include <llvm/ADT/SmallPtrSet.h>
+#include <llvm/Analysis/BlockFrequencyInfo.h>
+#include <llvm/Analysis/BranchProbabilityInfo.h>
+#include <llvm/Analysis/LoopInfo.h>
 #include <llvm/IR/Constants.h>
 #include <llvm/IR/DebugInfo.h>
+#include <llvm/IR/Dominators.h>
 #include <llvm/IR/GVMaterializer.h>
 #include <llvm/Object/ModuleSymbolTable.h>
 
@@ -138,6 +142,24 @@ LLVMValueRef legacy_ifunc_resolver(LLVMValueRef IFunc)
 char *legacy_source_materialise(LLVMValueRef Function, bool *OutWasRead)
 {
     return materialise(*unwrap<llvm::Function>(Function), *OutWasRead);
+}
+
+void legacy_source_each_call(LLVMValueRef Function, void (*Callback)(void *, LLVMValueRef, double),
+                             void *Context)
+{
+    auto &F = *unwrap<llvm::Function>(Function);
+    DominatorTree Dominators(F);
+    LoopInfo Loops(Dominators);
+    BranchProbabilityInfo Branches(F, Loops);
+    BlockFrequencyInfo Frequencies(F, Branches, Loops);
+    double Once = double(Frequencies.getEntryFreq().getFrequency());
+    for (BasicBlock &BB : F) {
+        double Often = double(Frequencies.getBlockFreq(&BB).getFrequency()) / Once;
+        for (Instruction &I : BB)
+            if (auto *Call = dyn_cast<CallBase>(&I))
+                if (auto *Callee = Call->getCalledFunction())
+                    Callback(Context, wrap(Callee), std::min(Often, 1.0));
+    }
 }
 
 void legacy_source_rewind(LLVMValueRef Function)
