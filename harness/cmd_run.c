@@ -4,6 +4,7 @@
  * program: its exit code, its streams, its signals. Knows engines through the contract only.
  */
 #include <argp.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,7 @@ enum option_key {
     KEY_NO_PROCESS,
     KEY_VERIFY,
     KEY_ARENA_LIMIT,
+    KEY_SPECULATE,
     KEY_LOAD,
     KEY_EXTRA_MODULE,
     KEY_PERF_MAP,
@@ -59,6 +61,8 @@ static const struct argp_option options[] = {
     {NULL, 'O', "LEVEL", 0, "code generation level 0 to 3 (default: 2, as lli)", 1},
     {"granularity", KEY_GRANULARITY, "UNIT", 0,
      "what is compiled at once: function, module, block or engine (default: the engine's own)", 1},
+    {"speculate", KEY_SPECULATE, "THREADS", 0,
+     "let this many helper threads compile ahead what is likely to be called (default: 0)", 1},
     {"no-lazy", KEY_NO_LAZY, NULL, 0, "compile all that can be reached before it runs", 1},
     {"passes", KEY_PASSES, "PIPELINE", 0,
      "LLVM passes on the IR before code generation, as opt -passes (default: none)", 1},
@@ -126,12 +130,17 @@ static int set_granularity(struct run *run, const char *name)
 static int set_number(struct run *run, const char *option, const char *text)
 {
     unsigned long long value;
-    bool is_level = !strcmp(option, "-O");
-    if (jd_cli_number(option, text, is_level ? 0 : 1, is_level ? 3 : SIZE_MAX, !is_level, &value,
-                      &run->err) != JD_OK)
+    bool is_level = !strcmp(option, "-O"), is_bytes = !strcmp(option, "--arena-limit");
+    if (jd_cli_number(option, text, is_bytes ? 1 : 0,
+                      is_level   ? 3
+                      : is_bytes ? SIZE_MAX
+                                 : UINT_MAX,
+                      is_bytes, &value, &run->err) != JD_OK)
         return EINVAL;
     if (is_level)
         run->spec.options.opt_level = (unsigned)value;
+    else if (!is_bytes)
+        run->spec.options.speculate_threads = (unsigned)value;
     else
         run->spec.options.arena_limit_bytes = (size_t)value;
     return 0;
@@ -170,6 +179,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return set_number(run, "-O", arg);
     case KEY_ARENA_LIMIT:
         return set_number(run, "--arena-limit", arg);
+    case KEY_SPECULATE:
+        return set_number(run, "--speculate", arg);
     case KEY_GRANULARITY:
         return set_granularity(run, arg);
     case KEY_ENTRY:
