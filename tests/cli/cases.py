@@ -467,9 +467,14 @@ case("main.help", "tool", ["--help"],
 case("main.version", "tool", ["--version"], out=r"jitduel \d+\.\d+\.\d+ \(LLVM 19\.\d+\.\d+, .*\)\n")
 case("main.hidden_command", "tool", ["--help"], out=r"(?!.*\bchild\b).*")
 
+case("run_legacy.speculate", "tool", ["run", "--speculate", "2", "{ir}/hello.ll", "--", "x"], code=2,
+     out=HELLO + r"\[x\]\n")
+case("run_mcjit.speculate", "tool", ["run", "-e", "mcjit", "--speculate", "2", "{ir}/hello.ll"],
+     code=69, err=one_line(r".*specul.*"))
+
 HELP = {"--engine", "-O", "--entry", "--granularity", "--stats", "--cpu", "--features", "--passes",
         "--no-lazy", "--no-process-symbols", "--verify", "--arena-limit", "--load",
-        "--extra-module"}
+        "--extra-module", "--speculate"}
 
 
 def help_is_complete(context):
