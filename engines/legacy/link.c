@@ -14,38 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "elf_read.h"
+#include "link_private.h"
 #include "reloc.h"
 
 #define TLS_CONTROL "__emutls_v."
 
-struct place {
-    uintptr_t addr; /* 0: not loaded */
-    unsigned char *write;
-    bool is_elsewhere; /* what it holds exists already, at `addr` */
-    bool has_datum;
-};
-
-struct link {
-    struct legacy_engine *engine;
-    struct legacy_module *module;
-    struct legacy_object *object;
-    struct jd_elf elf;
-    void *bytes;          /* own copy of the object; NULL while the pipeline's buffer is used */
-    struct place *places; /* by section */
-    struct legacy_symbol **symbols; /* by ELF symbol; NULL: not the engine's business */
-    uintptr_t *veneers;             /* by ELF symbol; 0: none so far */
-    size_t veneers_end;             /* in the code block; 0: none are wanted */
-    struct legacy_site *sites;
-    uint32_t site_count, site_capacity;
-    /* Of an object made ahead only: */
-    struct legacy_symbol **claimed; /* by ELF symbol: data that is taken from it */
-    bool *is_duplicate;             /* by ELF symbol: a mergeable constant that exists already */
-};
-
 /* ---- layout ---- */
 
-static enum jd_arena_kind kind_of_section(const struct link *link, uint32_t index)
+static enum jd_arena_kind kind_of_section(const struct legacy_link *link, uint32_t index)
 {
     const Elf64_Shdr *section = &link->elf.sections[index];
     const char *name = jd_elf_section_name(&link->elf, index);
@@ -56,13 +32,13 @@ static enum jd_arena_kind kind_of_section(const struct link *link, uint32_t inde
     return section->sh_flags & SHF_WRITE ? JD_ARENA_DATA : JD_ARENA_RODATA;
 }
 
-static bool is_frame(const struct link *link, uint32_t index)
+static bool is_frame(const struct legacy_link *link, uint32_t index)
 {
     return !strcmp(jd_elf_section_name(&link->elf, index), ".eh_frame");
 }
 
 /* A body that is nothing but `unreachable` has no bytes, but an address. */
-static bool holds_empty_function(const struct link *link, uint32_t index)
+static bool holds_empty_function(const struct legacy_link *link, uint32_t index)
 {
     for (uint32_t i = 1; i < link->elf.symbol_count; i++)
         if (jd_elf_symbol_section(&link->elf, i) == index &&
@@ -71,7 +47,7 @@ static bool holds_empty_function(const struct link *link, uint32_t index)
     return false;
 }
 
-static bool is_loaded(const struct link *link, uint32_t index)
+static bool is_loaded(const struct legacy_link *link, uint32_t index)
 {
     const Elf64_Shdr *section = &link->elf.sections[index];
     if (!(section->sh_flags & SHF_ALLOC) || link->places[index].is_elsewhere)
@@ -80,7 +56,7 @@ static bool is_loaded(const struct link *link, uint32_t index)
            ((section->sh_flags & SHF_EXECINSTR) && holds_empty_function(link, index));
 }
 
-static size_t room_of_section(const struct link *link, uint32_t index)
+static size_t room_of_section(const struct legacy_link *link, uint32_t index)
 {
     size_t bytes = link->elf.sections[index].sh_size ? link->elf.sections[index].sh_size : 1;
     if (!is_frame(link, index) || !jd_elf_section_bytes(&link->elf, index))
@@ -95,7 +71,7 @@ static size_t align_up(size_t value, size_t align)
 
 /* Room for a veneer to each foreign symbol, at the end of the object's code; what is not used goes
  * back when the object is done. */
-static void make_veneer_room(struct link *link, size_t *code_bytes)
+static void make_veneer_room(struct legacy_link *link, size_t *code_bytes)
 {
     uint32_t count = 0;
     for (uint32_t i = 1; i < link->elf.symbol_count; i++)
@@ -106,7 +82,7 @@ static void make_veneer_room(struct link *link, size_t *code_bytes)
 }
 
 /* Offsets within each kind's block are kept in place.addr until the blocks are known. */
-static int lay_out(struct link *link, struct jd_error *err)
+static int lay_out(struct legacy_link *link, struct jd_error *err)
 {
     size_t size[JD_ARENA_KIND_COUNT] = {0}, align[JD_ARENA_KIND_COUNT] = {0};
     for (uint32_t i = 0; i < link->elf.section_count; i++) {
@@ -139,10 +115,10 @@ static int lay_out(struct link *link, struct jd_error *err)
     return JD_OK;
 }
 
-static void load_sections(struct link *link)
+static void load_sections(struct legacy_link *link)
 {
     for (uint32_t i = 0; i < link->elf.section_count; i++) {
-        struct place *place = &link->places[i];
+        struct legacy_place *place = &link->places[i];
         if (!is_loaded(link, i))
             continue;
         const struct jd_arena_block *block = &link->object->blocks[kind_of_section(link, i)];
@@ -156,13 +132,13 @@ static void load_sections(struct link *link)
 
 /* ---- symbols ---- */
 
-static bool is_defined(const struct link *link, uint32_t index)
+static bool is_defined(const struct legacy_link *link, uint32_t index)
 {
     uint32_t section = jd_elf_symbol_section(&link->elf, index);
     return section != SHN_UNDEF && section < link->elf.section_count && link->places[section].addr;
 }
 
-static uintptr_t defined_addr(const struct link *link, uint32_t index)
+static uintptr_t defined_addr(const struct legacy_link *link, uint32_t index)
 {
     return link->places[jd_elf_symbol_section(&link->elf, index)].addr +
            link->elf.symbols[index].st_value;
@@ -182,7 +158,7 @@ static struct legacy_symbol *runtime_symbol(struct legacy_engine *engine, const 
 
 /* The engine's symbol behind an ELF symbol: a global of the module by its name, or an external one
  * that code generation brought in (memcpy and the like). */
-static int find_symbol(struct link *link, uint32_t index, struct jd_error *err)
+static int find_symbol(struct legacy_link *link, uint32_t index, struct jd_error *err)
 {
     const char *name = jd_elf_symbol_name(&link->elf, index);
     bool is_control = !strncmp(name, TLS_CONTROL, sizeof TLS_CONTROL - 1);
@@ -201,7 +177,7 @@ static int find_symbol(struct link *link, uint32_t index, struct jd_error *err)
     return JD_OK;
 }
 
-static int find_symbols(struct link *link, struct jd_error *err)
+static int find_symbols(struct legacy_link *link, struct jd_error *err)
 {
     for (uint32_t i = 1; i < link->elf.symbol_count; i++) {
         if (ELF64_ST_BIND(link->elf.symbols[i].st_info) == STB_LOCAL ||
@@ -215,7 +191,7 @@ static int find_symbols(struct link *link, struct jd_error *err)
 }
 
 /* Is this ELF symbol the definition that the engine's symbol stands for? */
-static bool is_definition_of(const struct link *link, uint32_t index,
+static bool is_definition_of(const struct legacy_link *link, uint32_t index,
                              const struct legacy_symbol *symbol)
 {
     return symbol && is_defined(link, index) && symbol->origin == LEGACY_ORIGIN_MODULE &&
@@ -224,7 +200,7 @@ static bool is_definition_of(const struct link *link, uint32_t index,
            (symbol->state == LEGACY_STATE_BUSY || symbol->kind == LEGACY_KIND_ASM);
 }
 
-static void place_definitions(struct link *link)
+static void place_definitions(struct legacy_link *link)
 {
     for (uint32_t i = 1; i < link->elf.symbol_count; i++)
         if (is_definition_of(link, i, link->symbols[i]))
@@ -232,7 +208,7 @@ static void place_definitions(struct link *link)
 }
 
 /* Foreign symbols may need code generation, whose buffer the object's bytes lie in. */
-static int keep_bytes(struct link *link, struct jd_error *err)
+static int keep_bytes(struct legacy_link *link, struct jd_error *err)
 {
     if (link->bytes)
         return JD_OK;
@@ -254,7 +230,7 @@ static bool needs_work(const struct legacy_symbol *symbol)
     return symbol->kind == LEGACY_KIND_ALIAS || (!symbol->addr && !legacy_symbol_is_code(symbol));
 }
 
-static int resolve_foreign(struct link *link, struct jd_error *err)
+static int resolve_foreign(struct legacy_link *link, struct jd_error *err)
 {
     for (uint32_t i = 1; i < link->elf.symbol_count; i++) {
         struct legacy_symbol *symbol = link->symbols[i];
@@ -275,7 +251,8 @@ static int resolve_foreign(struct link *link, struct jd_error *err)
 
 /* ---- relocation ---- */
 
-static int cell_for(struct link *link, uintptr_t value, uintptr_t *out_addr, struct jd_error *err)
+static int cell_for(struct legacy_link *link, uintptr_t value, uintptr_t *out_addr,
+                    struct jd_error *err)
 {
     struct jd_arena_block block;
     int result = jd_arena_reserve(link->engine->arena, JD_ARENA_GOT, sizeof(uintptr_t),
@@ -289,7 +266,7 @@ static int cell_for(struct link *link, uintptr_t value, uintptr_t *out_addr, str
     return JD_OK;
 }
 
-static int got_of(struct link *link, struct legacy_symbol *symbol, struct jd_error *err)
+static int got_of(struct legacy_link *link, struct legacy_symbol *symbol, struct jd_error *err)
 {
     uintptr_t addr;
     int result;
@@ -299,7 +276,7 @@ static int got_of(struct link *link, struct legacy_symbol *symbol, struct jd_err
     return result ? result : cell_for(link, addr, &symbol->got_addr, err);
 }
 
-static int thunk_of(struct link *link, struct legacy_symbol *symbol, uintptr_t *out_addr,
+static int thunk_of(struct legacy_link *link, struct legacy_symbol *symbol, uintptr_t *out_addr,
                     struct jd_error *err)
 {
     int result = symbol->thunk_addr ? JD_OK : got_of(link, symbol, err);
@@ -313,7 +290,7 @@ static int thunk_of(struct link *link, struct legacy_symbol *symbol, uintptr_t *
 /* Can the branch be rewritten while other threads run it, and back to the stub at any time? x86-64:
  * a field within one cache line (Intel SDM volume 3, 9.1.3 and 9.1.1: such a store is seen whole).
  * AArch64: B and BL, not the conditional ones (Arm ARM, B2.2.5), and the stub must be in reach. */
-static bool can_rebind(struct link *link, const struct jd_reloc_howto *howto,
+static bool can_rebind(struct legacy_link *link, const struct jd_reloc_howto *howto,
                        struct legacy_symbol *symbol, uintptr_t addr, int64_t addend)
 {
     uintptr_t stub_addr;
@@ -326,7 +303,7 @@ static bool can_rebind(struct link *link, const struct jd_reloc_howto *howto,
            jd_reloc_fits(howto, addr, stub_addr, addend, 0);
 }
 
-static bool add_site(struct link *link, struct legacy_symbol *callee, uintptr_t addr,
+static bool add_site(struct legacy_link *link, struct legacy_symbol *callee, uintptr_t addr,
                      const Elf64_Rela *rela)
 {
     if (link->site_count == link->site_capacity) {
@@ -348,7 +325,7 @@ static bool add_site(struct link *link, struct legacy_symbol *callee, uintptr_t 
 
 /* Where a branch goes: the body when it is there, the stub when it is not, a thunk to what may be
  * out of reach. */
-static int branch_target(struct link *link, const struct jd_reloc_howto *howto,
+static int branch_target(struct legacy_link *link, const struct jd_reloc_howto *howto,
                          struct legacy_symbol *symbol, const Elf64_Rela *rela, uintptr_t place_addr,
                          uintptr_t *out_addr, struct jd_error *err)
 {
@@ -367,8 +344,9 @@ static int branch_target(struct link *link, const struct jd_reloc_howto *howto,
     return thunk_of(link, symbol, out_addr, err);
 }
 
-static int value_of(struct link *link, const struct jd_reloc_howto *howto, const Elf64_Rela *rela,
-                    uintptr_t place_addr, uintptr_t *out_s, uintptr_t *out_g, struct jd_error *err)
+static int value_of(struct legacy_link *link, const struct jd_reloc_howto *howto,
+                    const Elf64_Rela *rela, uintptr_t place_addr, uintptr_t *out_s,
+                    uintptr_t *out_g, struct jd_error *err)
 {
     uint32_t index = (uint32_t)ELF64_R_SYM(rela->r_info);
     struct legacy_symbol *symbol = link->symbols[index];
@@ -400,7 +378,7 @@ static int value_of(struct link *link, const struct jd_reloc_howto *howto, const
 
 /* A branch out of reach goes to a veneer at the end of the same block. What it leads to is a stub,
  * a thunk or module asm: nothing that moves. */
-static void use_veneer(struct link *link, uint32_t index, uintptr_t *io_addr)
+static void use_veneer(struct legacy_link *link, uint32_t index, uintptr_t *io_addr)
 {
     const struct legacy_stub_arch *arch = link->engine->stubs.arch;
     const struct jd_arena_block *code = &link->object->blocks[JD_ARENA_CODE];
@@ -415,7 +393,7 @@ static void use_veneer(struct link *link, uint32_t index, uintptr_t *io_addr)
     *io_addr = link->veneers[index];
 }
 
-static int relocate(struct link *link, uint32_t target, const Elf64_Rela *rela,
+static int relocate(struct legacy_link *link, uint32_t target, const Elf64_Rela *rela,
                     struct jd_error *err)
 {
     uint32_t type = (uint32_t)ELF64_R_TYPE(rela->r_info);
@@ -444,7 +422,7 @@ static int relocate(struct link *link, uint32_t target, const Elf64_Rela *rela,
     return jd_reloc_apply(howto, &place, s_addr, rela->r_addend, g_addr, err);
 }
 
-static int relocate_all(struct link *link, struct jd_error *err)
+static int relocate_all(struct legacy_link *link, struct jd_error *err)
 {
     for (uint32_t i = 0; i < link->elf.section_count; i++) {
         const Elf64_Shdr *section = &link->elf.sections[i];
@@ -463,7 +441,7 @@ static int relocate_all(struct link *link, struct jd_error *err)
 
 /* ---- publication ---- */
 
-static void link_sites(struct link *link)
+static void link_sites(struct legacy_link *link)
 {
     struct legacy_object *object = link->object;
     object->sites = link->sites;
@@ -479,11 +457,11 @@ static void link_sites(struct link *link)
 }
 
 /* The table of label addresses that a function with labels brings along. */
-static int publish_labels(struct link *link, uint32_t index, struct jd_error *err)
+static int publish_labels(struct legacy_link *link, uint32_t index, struct jd_error *err)
 {
     const char *owner_name = jd_elf_symbol_name(&link->elf, index) + sizeof LEGACY_LABEL_TABLE - 1;
     LLVMValueRef marker, owner = legacy_source_find(link->module->source, owner_name);
-    const struct place *place = &link->places[jd_elf_symbol_section(&link->elf, index)];
+    const struct legacy_place *place = &link->places[jd_elf_symbol_section(&link->elf, index)];
     const unsigned char *table = place->write + link->elf.symbols[index].st_value;
     for (unsigned i = 0; (marker = legacy_source_label(link->module->source, owner, i)); i++) {
         struct legacy_symbol *symbol = legacy_symbol_of(link->engine, link->module, marker);
@@ -496,7 +474,7 @@ static int publish_labels(struct link *link, uint32_t index, struct jd_error *er
     return JD_OK;
 }
 
-static void publish_symbol(struct link *link, uint32_t index)
+static void publish_symbol(struct legacy_link *link, uint32_t index)
 {
     struct legacy_symbol *symbol = link->symbols[index];
     if (!is_definition_of(link, index, symbol))
@@ -516,7 +494,7 @@ static void publish_symbol(struct link *link, uint32_t index)
                       link->elf.symbols[index].st_size);
 }
 
-static void commit_blocks(struct link *link)
+static void commit_blocks(struct legacy_link *link)
 {
     struct legacy_object *object = link->object;
     struct jd_arena_block *code = &object->blocks[JD_ARENA_CODE];
@@ -533,7 +511,7 @@ static void commit_blocks(struct link *link)
     }
 }
 
-static int add_unwind_tables(struct link *link, struct jd_error *err)
+static int add_unwind_tables(struct legacy_link *link, struct jd_error *err)
 {
     uint32_t frame = 0;
     if (!link->object->has_block[JD_ARENA_CODE])
@@ -552,11 +530,11 @@ static int add_unwind_tables(struct link *link, struct jd_error *err)
 
 static uintptr_t section_addr(void *context, uint32_t index)
 {
-    const struct link *link = context;
+    const struct legacy_link *link = context;
     return link->places[index].addr;
 }
 
-static int publish(struct link *link, struct jd_error *err)
+static int publish(struct legacy_link *link, struct jd_error *err)
 {
     struct legacy_object *object = link->object;
     for (uint32_t i = 1; i < link->elf.symbol_count; i++)
@@ -585,7 +563,7 @@ static int publish(struct link *link, struct jd_error *err)
     return JD_OK;
 }
 
-static void abort_blocks(struct link *link)
+static void abort_blocks(struct legacy_link *link)
 {
     legacy_gdb_deregister(link->object->gdb);
     if (link->object->has_block[JD_ARENA_CODE])
@@ -595,108 +573,9 @@ static void abort_blocks(struct link *link)
             jd_arena_abort(link->engine->arena, &link->object->blocks[kind]);
 }
 
-/* ---- objects made ahead ---- */
-
-/* The engine's symbol behind a datum that the object defines; NULL with JD_OK: it is none. */
-static int datum_of(struct link *link, uint32_t index, struct legacy_symbol **out,
-                    struct jd_error *err)
+static int link_object(struct legacy_link *link, struct jd_error *err)
 {
-    const char *name = jd_elf_symbol_name(&link->elf, index);
-    uint32_t section = jd_elf_symbol_section(&link->elf, index);
-    LLVMValueRef value = NULL;
-    *out = NULL;
-    if (ELF64_ST_BIND(link->elf.symbols[index].st_info) != STB_LOCAL && section != SHN_UNDEF &&
-        section < link->elf.section_count)
-        value = legacy_source_find(link->module->source, name);
-    if (!value || LLVMGetValueKind(value) != LLVMGlobalVariableValueKind)
-        return JD_OK;
-    *out = legacy_symbol_of(link->engine, link->module, value);
-    return *out ? JD_OK : jd_fail(err, JD_E_NO_MEMORY, name, "no memory for symbols");
-}
-
-/* The object brings it along and nothing else did so before. */
-static bool is_fresh(const struct link *link, uint32_t index, const struct legacy_symbol *symbol)
-{
-    return symbol->origin == LEGACY_ORIGIN_MODULE && symbol->kind == LEGACY_KIND_DATA &&
-           symbol->state == LEGACY_STATE_IDLE && symbol->module == link->module &&
-           symbol->value ==
-               legacy_source_find(link->module->source, jd_elf_symbol_name(&link->elf, index));
-}
-
-/* Its section is not loaded: references to it go to where the datum is. */
-static int lead_elsewhere(struct link *link, uint32_t index, uintptr_t addr, struct jd_error *err)
-{
-    struct place *place = &link->places[jd_elf_symbol_section(&link->elf, index)];
-    if (place->has_datum)
-        return jd_fail(err, JD_E_STATE, jd_elf_symbol_name(&link->elf, index),
-                       "shares its section with other data");
-    place->has_datum = place->is_elsewhere = true;
-    place->addr = addr - link->elf.symbols[index].st_value;
-    return JD_OK;
-}
-
-static void take_datum(struct link *link, uint32_t index, struct legacy_symbol *symbol)
-{
-    link->places[jd_elf_symbol_section(&link->elf, index)].has_datum = true;
-    link->claimed[index] = symbol;
-    symbol->state = LEGACY_STATE_BUSY;
-    symbol->busy_thread = pthread_self();
-}
-
-/* Mergeable constants, whose addresses mean nothing, lie together: an object uses its own. */
-static int adopt(struct link *link, uint32_t index, struct jd_error *err)
-{
-    uint32_t section = jd_elf_symbol_section(&link->elf, index);
-    struct legacy_symbol *symbol;
-    uintptr_t addr;
-    int result = datum_of(link, index, &symbol, err);
-    if (result || !symbol)
-        return result;
-    bool is_mergeable = link->elf.sections[section].sh_flags & SHF_MERGE;
-    if (is_fresh(link, index, symbol) && (is_mergeable || !link->places[section].has_datum)) {
-        take_datum(link, index, symbol);
-        return JD_OK;
-    }
-    if (is_mergeable) {
-        link->is_duplicate[index] = true;
-        return JD_OK;
-    }
-    if (symbol->origin == LEGACY_ORIGIN_MODULE && !symbol->addr)
-        return jd_fail(err, JD_E_STATE, symbol->name, "is being emitted");
-    result = legacy_symbol_address(link->engine, symbol, &addr, err);
-    return result ? result : lead_elsewhere(link, index, addr, err);
-}
-
-/* Decide about each datum in the object. What another module defines instead may have to be
- * emitted: that goes first; from then on the lock is kept until all that is taken has its address.
- */
-static int adopt_all(struct link *link, struct jd_error *err)
-{
-    struct legacy_symbol *symbol;
-    uintptr_t addr;
-    int result = JD_OK;
-    for (uint32_t i = 1; i < link->elf.symbol_count && !result; i++) {
-        result = datum_of(link, i, &symbol, err);
-        if (!result && symbol && !is_fresh(link, i, symbol))
-            result = legacy_symbol_address(link->engine, symbol, &addr, err);
-    }
-    for (uint32_t i = 1; i < link->elf.symbol_count && !result; i++)
-        result = adopt(link, i, err);
-    return result;
-}
-
-static void release_data(struct link *link)
-{
-    for (uint32_t i = 1; link->claimed && i < link->elf.symbol_count; i++)
-        if (link->claimed[i] && link->claimed[i]->state == LEGACY_STATE_BUSY) {
-            link->claimed[i]->state = LEGACY_STATE_IDLE;
-            link->claimed[i]->addr = 0;
-        }
-}
-
-static int link_object(struct link *link, struct jd_error *err)
-{
-    int result = link->claimed ? adopt_all(link, err) : JD_OK;
+    int result = link->claimed ? legacy_link_adopt(link, err) : JD_OK;
     if (!result)
         result = lay_out(link, err);
     if (!result) {
@@ -715,7 +594,7 @@ static int link_object(struct link *link, struct jd_error *err)
 static int link_bytes(struct legacy_engine *engine, struct legacy_module *module, const void *bytes,
                       size_t size_bytes, bool is_made_ahead, struct jd_error *err)
 {
-    struct link link = {.engine = engine, .module = module};
+    struct legacy_link link = {.engine = engine, .module = module};
     int result = jd_elf_open(&link.elf, bytes, size_bytes, err);
     if (result)
         return result;
@@ -737,7 +616,7 @@ static int link_bytes(struct legacy_engine *engine, struct legacy_module *module
         abort_blocks(&link);
         free(link.object);
     }
-    release_data(&link);
+    legacy_link_release(&link);
     free(link.claimed);
     free(link.is_duplicate);
     free(link.places);
