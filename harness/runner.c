@@ -176,7 +176,9 @@ static void wait_for_something(struct watch *watch)
 
 static void kill_group(const struct watch *watch)
 {
-    kill(-watch->child.pid, SIGKILL);
+    /* A child that has not got as far as its group yet: emulators let us be that quick. */
+    if (kill(-watch->child.pid, SIGKILL) && !watch->has_ended)
+        kill(watch->child.pid, SIGKILL);
 }
 
 static int watch_child(struct watch *watch, struct jd_error *err)

@@ -55,7 +55,8 @@ build_preset() {
 
 # The bitcode of real programs. What cannot be had (no network, no source package) is skipped with
 # its reason and is no failure: its tests and workloads say why they were left out.
+# build_recipes [OPTION...] as scripts/build-recipes.
 build_recipes() {
-    "$root/scripts/build-recipes" >&2 </dev/null ||
+    "$root/scripts/build-recipes" "$@" >&2 </dev/null ||
         die 1 "building the real programs failed: see above (--no-recipes goes on without them)"
 }

@@ -19,6 +19,9 @@
 #ifndef CONFORMANCE_LIMIT_SECONDS
 #error "CONFORMANCE_LIMIT_SECONDS is how long a case may take where the runner was built for"
 #endif
+#ifndef CONFORMANCE_IS_EMULATED
+#error "CONFORMANCE_IS_EMULATED is 1 where the runner was built to be run by an emulator, or 0"
+#endif
 #define TEXT_OF(number) TEXT(number)
 #define TEXT(token) #token
 
@@ -145,6 +148,18 @@ static bool is_wanted(const struct plan *plan, unsigned level, enum trial_form f
     return !plan->form_text || (form == TRIAL_TEXT) == !strcmp(plan->form_text, "text");
 }
 
+/* Levels 0 and 2, in either form; under an emulator each level in one form. */
+static bool is_default_level(const struct conformance_case *item, unsigned level,
+                             enum trial_form form)
+{
+    bool has_two_forms = !(item->flags & (CASE_TEXT_ONLY | CASE_BITCODE_ONLY));
+    if (item->flags & CASE_LONG)
+        return level == 0;
+    if (!CONFORMANCE_IS_EMULATED)
+        return level == 0 || level == 2;
+    return level == (has_two_forms && form == TRIAL_BITCODE ? 2 : 0);
+}
+
 static int run_in_this_process(const struct plan *plan)
 {
     const struct conformance_case *item = conformance_case_find(plan->case_name);
@@ -152,8 +167,7 @@ static int run_in_this_process(const struct plan *plan)
     uint32_t missing = conformance_case_missing(item, ops);
     for (enum trial_form form = TRIAL_TEXT; form <= TRIAL_BITCODE; form++) {
         for (unsigned level = 0; level <= 3; level++) {
-            bool is_default_level = level == 0 || (level == 2 && !(item->flags & CASE_LONG));
-            if ((!plan->level_text && !is_default_level) ||
+            if ((!plan->level_text && !is_default_level(item, level, form)) ||
                 !is_wanted(plan, level, form, item->flags))
                 continue;
             struct trial t = {

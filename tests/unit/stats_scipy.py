@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rank test against SciPy.
 
-usage: stats_scipy.py STATS_CASES      exit 0 agrees, 1 differs, 77 without SciPy
+usage: stats_scipy.py [EMULATOR] STATS_CASES      exit 0 agrees, 1 differs, 77 without SciPy
 
 Without ties: scipy.stats.mannwhitneyu, exact. With ties SciPy has no exact distribution; there all
 splits are counted here. Above 100 values: SciPy's normal approximation.
@@ -47,7 +47,7 @@ def cases(rng):
 def main():
     wanted = list(cases(random.Random(1)))
     lines = [" ".join(map(repr, [len(a), len(b)] + a + b)) for a, b, _ in wanted]
-    out = subprocess.run([sys.argv[1]], input="\n".join(lines), stdout=subprocess.PIPE, text=True,
+    out = subprocess.run(sys.argv[1:], input="\n".join(lines), stdout=subprocess.PIPE, text=True,
                          check=True).stdout.split()
     if len(out) != len(wanted):
         sys.exit("%d answers for %d cases" % (len(out), len(wanted)))

@@ -191,7 +191,7 @@ static void recompile_leads_every_way_to_the_new_body(void **state)
 static void failed_recompile_changes_nothing(void **state)
 {
     static const char bad[] =
-        "define i32 @f() { call void asm \"no such thing\", \"\"() ret i32 2 }";
+        "define i32 @f() { call void asm sideeffect \"no such thing\", \"\"() ret i32 2 }";
     static const char other[] = "define i32 @other() { ret i32 2 }\n";
     struct jd_ir bad_ir = {bad, sizeof bad - 1, "bad"}, other_ir = {other, sizeof other - 1, "o"};
     (void)state;
@@ -239,7 +239,7 @@ static void freed_function_compiles_again(void **state)
 static void uncompilable_callee_leaves_the_rest_running(void **state)
 {
     (void)state;
-    add("m", "define i32 @bad() { call void asm \"no such thing\", \"\"() ret i32 0 }\n"
+    add("m", "define i32 @bad() { call void asm sideeffect \"no such thing\", \"\"() ret i32 0 }\n"
              "define i32 @f(i32 %x) { %c = icmp eq i32 %x, 0 br i1 %c, label %a, label %b\n"
              "a: ret i32 7\n b: %r = call i32 @bad() ret i32 %r }\n");
     int (*f)(int) = (int (*)(int))find("f");

@@ -77,7 +77,7 @@ static void test_bad_module_is_dropped_alone(void **state)
     expect_ok(prepare(&f), &f.err);
     fixture_add(&f, "good.ll", CALLS("good", "old") RETURNS("weak_one", "10"));
     fixture_add(&f, "bad.ll",
-                "define i32 @bad() {\n  call void asm \"no such instruction\", \"\"()\n"
+                "define i32 @bad() {\n  call void asm sideeffect \"no such instruction\", \"\"()\n"
                 "  ret i32 0\n}\n" RETURNS("only_bad", "5"));
     fixture_add(&f, "user.ll",
                 "@old_tls = external thread_local global i32\n"
@@ -109,8 +109,9 @@ static void test_loser_wins_after_drop(void **state)
     fixture_add(&f, "weak.ll", "define weak i32 @f() {\n  ret i32 1\n}\n");
     fixture_add(
         &f, "bad.ll",
-        RETURNS("f", "2") "define void @g() {\n"
-                          "  call void asm \"no such instruction\", \"\"()\n  ret void\n}\n");
+        RETURNS("f",
+                "2") "define void @g() {\n"
+                     "  call void asm sideeffect \"no such instruction\", \"\"()\n  ret void\n}\n");
     expect_error(prepare(&f), JD_E_COMPILE, "bad.ll", &f.err);
     assert_int_equal(fixture_call(&f, "f"), 1);
     fixture_close(&f);
@@ -359,7 +360,7 @@ static void test_phases_are_closed_even_after_failure(void **state)
     assert_int_equal(log.depth, 0);
     fixture_add(&f, "bad.ll",
                 "define void @g() {\n"
-                "  call void asm \"no such instruction\", \"\"()\n  ret void\n}\n");
+                "  call void asm sideeffect \"no such instruction\", \"\"()\n  ret void\n}\n");
     expect_error(prepare(&f), JD_E_COMPILE, "bad.ll", &f.err);
     assert_int_equal(log.depth, 0);
     fixture_close(&f);

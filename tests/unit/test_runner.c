@@ -3,6 +3,7 @@
  * The runner against children that behave as no engine should. The child is this program: started
  * as `test_runner child ...` it does what its first file's name says.
  */
+#include "emulated.h"
 #include "expect.h"
 
 #include <signal.h>
@@ -297,9 +298,14 @@ static void test_refusal_is_told(void **state)
     expect_kind(&sample, JD_SAMPLE_REFUSED, "told");
 }
 
-/* This process adopts what its children leave, so that it can see whether anything is left. */
+/* This process adopts what its children leave, so that it can see whether anything is left; not all
+ * emulators let it. */
+static bool sees_orphans;
+
 static void expect_no_orphans(void)
 {
+    if (!sees_orphans)
+        return;
     for (int i = 0; i < 200; i++) {
         int status;
         if (waitpid(-1, &status, WNOHANG) < 0)
@@ -327,6 +333,8 @@ static void test_nothing_is_left_behind(void **state)
     uint64_t start_ns = jd_clock_ns();
     struct jd_sample sample = take_act("leave-behind");
     (void)state;
+    if (!sees_orphans)
+        skip(); /* nothing to judge by */
     expect_kind(&sample, JD_SAMPLE_OK, "");
     assert_true(jd_clock_ns() - start_ns < 10000000000u);
     expect_no_orphans();
@@ -407,13 +415,8 @@ static bool can_start_itself(void)
     struct jd_error err = JD_ERROR_INIT;
     struct jd_sample sample;
     struct setting s;
-    char name[32] = "";
-    FILE *in = fopen("/proc/self/comm", "r");
-    bool is_emulated = in && fgets(name, sizeof name, in) && !strncmp(name, "qemu-", 5);
-    if (in)
-        fclose(in);
     init(&s, "good");
-    return !is_emulated ||
+    return !is_emulated() ||
            (!jd_runner_sample(&s.runner, &s.cell, &sample, &err) && sample.kind == JD_SAMPLE_OK);
 }
 
@@ -437,8 +440,9 @@ int main(int argc, char **argv)
     if (argc > 1 && !strcmp(argv[1], "child"))
         return be_child(argc, argv);
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (length < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1))
+    if (length < 0)
         return 1;
+    sees_orphans = !prctl(PR_SET_CHILD_SUBREAPER, 1);
     self[length] = '\0';
     if (!can_start_itself()) {
         fprintf(stderr, "skipped: the emulator is not known to the kernel (binfmt_misc)\n");
