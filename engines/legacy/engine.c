@@ -83,7 +83,7 @@ static void destroy(struct jd_engine *base)
     legacy_modules_fini(engine);
     legacy_symbols_fini(engine);
     free_llvm(engine);
-    legacy_stubs_fini(&engine->stubs);
+    jd_stubs_fini(&engine->stubs);
     legacy_stacks_fini(engine);
     legacy_unwind_fini(&engine->unwind);
     legacy_perf_map_close(engine->perf_map);
@@ -103,7 +103,7 @@ static int init(struct legacy_engine *engine, const struct jd_engine_options *op
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     int result;
-    pthread_once(&once, legacy_trampoline_init);
+    pthread_once(&once, jd_trampoline_init);
     if (options)
         memcpy(&engine->options, options,
                options->struct_size && options->struct_size < sizeof *options ? options->struct_size
@@ -128,7 +128,7 @@ static int init(struct legacy_engine *engine, const struct jd_engine_options *op
         result = legacy_speculation_create(&engine->options, &engine->speculation, err);
     if (result)
         return result;
-    legacy_stubs_init(&engine->stubs, engine->arena, &legacy_stub_arch_native, engine);
+    jd_stubs_init(&engine->stubs, engine->arena, &jd_stub_arch_native, legacy_resolve, engine);
     return define(engine, "__dso_handle", LEGACY_KIND_DATA, (uintptr_t)&engine->exits, err);
 }
 
@@ -171,7 +171,7 @@ static int define(struct legacy_engine *engine, const char *name, enum legacy_ki
     if (symbol->got_addr)
         __atomic_store_n((uintptr_t *)symbol->got_addr, addr, __ATOMIC_RELEASE);
     if (symbol->stub_index != LEGACY_NO_STUB)
-        legacy_stub_publish(&engine->stubs, symbol->stub_index, addr);
+        jd_stub_publish(&engine->stubs, symbol->stub_index, addr);
     return JD_OK;
 }
 

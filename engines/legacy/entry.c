@@ -134,7 +134,7 @@ int legacy_enter(struct legacy_engine *engine, int (*work)(void *argument, struc
     }
     here.stack = entry.stack;
     before_switch(&fake_stack, legacy_stack_bottom(entry.stack), legacy_stack_bytes(entry.stack));
-    legacy_call_on_stack(entry.stack, on_own_stack, &entry);
+    jd_call_on_stack(entry.stack, on_own_stack, &entry);
     after_switch(fake_stack, NULL, NULL);
     here.stack = outer;
     legacy_stack_put(engine, entry.stack);

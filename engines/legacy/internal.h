@@ -143,7 +143,7 @@ struct legacy_engine {
     struct jd_arena *arena;
     struct legacy_unwind unwind;
     int perf_map; /* file descriptor or LEGACY_PERF_MAP_CLOSED */
-    struct legacy_stubs stubs;
+    struct jd_stubs stubs;
     /* By stub index, in blocks that never move: a first call reads it without the lock. */
     struct legacy_symbol **stub_symbols[LEGACY_STUB_BLOCKS];
     struct legacy_stack *idle_stacks;
@@ -297,6 +297,8 @@ void legacy_object_free(struct legacy_engine *engine, struct legacy_object *obje
  * itself otherwise; 0 for a weak reference that nothing defines. Locked, may unlock. */
 int legacy_symbol_address(struct legacy_engine *engine, struct legacy_symbol *symbol,
                           uintptr_t *out_addr, struct jd_error *err);
+/** A first call (jd_stub_resolve_fn); `engine` is the legacy_engine. Not locked. */
+uintptr_t legacy_resolve(void *engine, uint32_t stub_index);
 /** The symbol behind a stub that was handed out. Any thread. */
 struct legacy_symbol *legacy_stub_symbol(const struct legacy_engine *engine, uint32_t stub_index);
 /** The symbol's stub. Locked. */

@@ -101,7 +101,7 @@ static int lay_out(struct legacy_link *link, struct jd_error *err)
         if (section->sh_addralign > align[kind])
             align[kind] = section->sh_addralign;
     }
-    if (size[JD_ARENA_CODE] && legacy_stubs_want_veneers(&link->engine->stubs))
+    if (size[JD_ARENA_CODE] && jd_stubs_want_veneers(&link->engine->stubs))
         make_veneer_room(link, &size[JD_ARENA_CODE]);
     for (int kind = 0; kind < JD_ARENA_KIND_COUNT; kind++) {
         if (!size[kind])
@@ -281,8 +281,7 @@ static int thunk_of(struct legacy_link *link, struct legacy_symbol *symbol, uint
 {
     int result = symbol->thunk_addr ? JD_OK : got_of(link, symbol, err);
     if (!result && !symbol->thunk_addr)
-        result =
-            legacy_thunk_create(&link->engine->stubs, symbol->got_addr, &symbol->thunk_addr, err);
+        result = jd_thunk_create(&link->engine->stubs, symbol->got_addr, &symbol->thunk_addr, err);
     *out_addr = symbol->thunk_addr;
     return result;
 }
@@ -296,7 +295,7 @@ static bool can_rebind(struct legacy_link *link, const struct jd_reloc_howto *ho
     uintptr_t stub_addr;
     if (howto->field != JD_FIELD_LE && howto->field != JD_FIELD_A64_BRANCH26)
         return false;
-    if (!legacy_stubs_want_veneers(&link->engine->stubs))
+    if (!jd_stubs_want_veneers(&link->engine->stubs))
         return (addr & 63) <= 60;
     return jd_reloc_fits(howto, addr, symbol->addr, addend, 0) &&
            !legacy_symbol_stub(link->engine, symbol, &stub_addr, NULL) &&
@@ -380,7 +379,7 @@ static int value_of(struct legacy_link *link, const struct jd_reloc_howto *howto
  * a thunk or module asm: nothing that moves. */
 static void use_veneer(struct legacy_link *link, uint32_t index, uintptr_t *io_addr)
 {
-    const struct legacy_stub_arch *arch = link->engine->stubs.arch;
+    const struct jd_stub_arch *arch = link->engine->stubs.arch;
     const struct jd_arena_block *code = &link->object->blocks[JD_ARENA_CODE];
     if (jd_elf_symbol_section(&link->elf, index) != SHN_UNDEF || !link->veneers_end)
         return;
@@ -487,7 +486,7 @@ static void publish_symbol(struct legacy_link *link, uint32_t index)
         return;
     link->object->function_count++;
     if (symbol->stub_index != LEGACY_NO_STUB)
-        legacy_stub_publish(&link->engine->stubs, symbol->stub_index, symbol->addr);
+        jd_stub_publish(&link->engine->stubs, symbol->stub_index, symbol->addr);
     legacy_perf_map_add(link->engine->perf_map, symbol->name, symbol->addr,
                         link->elf.symbols[index].st_size);
     jd_probe_compiled(link->engine->options.probe, symbol->name, symbol->addr,

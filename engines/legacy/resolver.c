@@ -67,7 +67,7 @@ int legacy_symbol_stub(struct legacy_engine *engine, struct legacy_symbol *symbo
         uint32_t index;
         result = make_stub_room(engine, err);
         if (!result)
-            result = legacy_stub_create(&engine->stubs, &index, err);
+            result = jd_stub_create(&engine->stubs, &index, err);
         if (result)
             return result;
         symbol->stub_index = index;
@@ -75,9 +75,9 @@ int legacy_symbol_stub(struct legacy_engine *engine, struct legacy_symbol *symbo
                                               [index % LEGACY_STUB_BLOCK_SYMBOLS],
                          symbol, __ATOMIC_RELEASE);
         if (symbol->state == LEGACY_STATE_READY)
-            legacy_stub_publish(&engine->stubs, index, symbol->addr);
+            jd_stub_publish(&engine->stubs, index, symbol->addr);
     }
-    *out_addr = legacy_stub_addr(&engine->stubs, symbol->stub_index);
+    *out_addr = jd_stub_addr(&engine->stubs, symbol->stub_index);
     return JD_OK;
 }
 
@@ -88,9 +88,9 @@ void legacy_symbol_free_stub(struct legacy_engine *engine, struct legacy_symbol 
                                   .size_bytes = sizeof(uintptr_t),
                                   .kind = JD_ARENA_GOT};
     if (symbol->stub_index != LEGACY_NO_STUB)
-        legacy_stub_free(&engine->stubs, symbol->stub_index);
+        jd_stub_free(&engine->stubs, symbol->stub_index);
     if (symbol->thunk_addr)
-        legacy_thunk_free(&engine->stubs, symbol->thunk_addr);
+        jd_thunk_free(&engine->stubs, symbol->thunk_addr);
     if (symbol->got_addr)
         jd_arena_free(engine->arena, &cell);
     symbol->stub_index = LEGACY_NO_STUB;
@@ -272,7 +272,7 @@ int legacy_symbol_callable(struct legacy_engine *engine, struct legacy_symbol *s
             return result;
     }
     if (called->stub_index != LEGACY_NO_STUB)
-        legacy_stub_publish(&engine->stubs, called->stub_index, symbol->addr);
+        jd_stub_publish(&engine->stubs, called->stub_index, symbol->addr);
     *out_addr = symbol->addr;
     return JD_OK;
 }
@@ -338,7 +338,7 @@ int legacy_symbol_free(struct legacy_engine *engine, struct legacy_symbol *symbo
     if (result)
         return result;
     unbind_sites(engine, symbol, stub_addr);
-    legacy_stub_reset(&engine->stubs, symbol->stub_index);
+    jd_stub_reset(&engine->stubs, symbol->stub_index);
     symbol->state = LEGACY_STATE_IDLE;
     symbol->addr = 0;
     if (--symbol->object->function_count == 0)

@@ -329,7 +329,7 @@ void legacy_symbols_forget(struct legacy_engine *engine, struct legacy_module *m
     struct legacy_symbol *symbol;
     while ((symbol = module->symbols)) {
         if (symbol->stub_index != LEGACY_NO_STUB)
-            legacy_stub_reset(&engine->stubs, symbol->stub_index);
+            jd_stub_reset(&engine->stubs, symbol->stub_index);
         legacy_symbol_undefine(symbol);
         if (is_droppable(symbol)) /* known by name only */
             drop_symbol(engine, symbol);

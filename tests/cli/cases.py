@@ -297,7 +297,7 @@ def gdb(name, commands, frames, before=needs_gdb):
 gdb("gdb_backtrace", ["break getppid", "run", "bt"],
     ["seen_leaf", "seen_middle", "main", "jd_program_call", "jd_cmd_run"])
 gdb("gdb_backtrace_of_compile", ["break legacy_link", "ignore 1 2", "run", "bt"],
-    ["legacy_link", "legacy_call_on_stack", "legacy_trampoline", "seen_middle", "main",
+    ["legacy_link", "jd_call_on_stack", "jd_trampoline", "seen_middle", "main",
      "jd_program_call", "jd_cmd_run"])
 gdb("gdb_breakpoint", ["hbreak seen_leaf", "run", "bt"], ["seen_leaf", "seen_middle", "main"],
     before=needs_hardware_breakpoints)

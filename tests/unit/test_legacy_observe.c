@@ -126,8 +126,8 @@ __attribute__((noipa)) static int call_from_here(int (*function)(int), int x)
 
 static void expect_whole_walk(const struct fixture *f)
 {
-    size_t in_switch = position_of(&f->walk, (uintptr_t)legacy_call_on_stack);
-    size_t in_trampoline = position_of(&f->walk, (uintptr_t)legacy_trampoline);
+    size_t in_switch = position_of(&f->walk, (uintptr_t)jd_call_on_stack);
+    size_t in_trampoline = position_of(&f->walk, (uintptr_t)jd_trampoline);
     size_t in_outer = position_of(&f->walk, f->outer_addr);
     size_t in_host = position_of(&f->walk, (uintptr_t)call_from_here);
     assert_true(in_switch < in_trampoline);
@@ -200,9 +200,8 @@ static struct {
 
 static bool is_on_the_way(uintptr_t pc)
 {
-    return pc - (uintptr_t)legacy_trampoline < TRAMPOLINE_BYTES &&
-           pc - (uintptr_t)legacy_trampoline <
-               (uintptr_t)legacy_call_on_stack - (uintptr_t)legacy_trampoline;
+    return pc - (uintptr_t)jd_trampoline < TRAMPOLINE_BYTES &&
+           pc - (uintptr_t)jd_trampoline < (uintptr_t)jd_call_on_stack - (uintptr_t)jd_trampoline;
 }
 
 /* Walks from the instruction that was interrupted, and lets the next one be interrupted too. */
@@ -212,7 +211,7 @@ static void on_step(int number, siginfo_t *info, void *argument)
     uintptr_t pc = (uintptr_t)registers[REG_RIP];
     bool is_arena = pc - steps.stub_page_addr < 4096;
     (void)number, (void)info;
-    if (pc == (uintptr_t)legacy_resolve) {
+    if (pc == (uintptr_t)jd_stub_resolve) {
         registers[REG_EFL] &= ~(greg_t)TRAP_FLAG;
         steps.is_over = 1;
     }

@@ -12,8 +12,12 @@
  *           nops to 32
  *   stub:   adrp x16, slot
  *           ldr  x17, [x16, :lo12:slot]
- *           add  x16, x16, :lo12:slot       the lazy half needs no number: the slot's address is
- * one br   x17 thunk:  adrp x16, cell ldr  x16, [x16, :lo12:cell] br   x16 nop to 16
+ *           add  x16, x16, :lo12:slot       the lazy half needs no number: the slot's address
+ *           br   x17                        is one
+ *   thunk:  adrp x16, cell
+ *           ldr  x16, [x16, :lo12:cell]
+ *           br   x16
+ *           nop to 16
  *
  * A slot that is lazy leads to the chunk's entry. Page addresses reach 4 GiB either way, further
  * than an arena is long. There are no BTI landing pads: these pages, like those of the code that is
@@ -82,14 +86,19 @@ static void write_entry(unsigned char *write, uintptr_t addr, uintptr_t cells_ad
     put_nops(write, end);
 }
 
-static uintptr_t write_stub(unsigned char *write, uintptr_t addr, uintptr_t slot_addr,
-                            uintptr_t entry_addr, uint32_t stub_index)
+static void write_stub(unsigned char *write, uintptr_t addr, uintptr_t slot_addr,
+                       uintptr_t entry_addr, uint32_t stub_index)
 {
-    (void)stub_index;
+    (void)entry_addr, (void)stub_index;
     write = put_adrp(write, addr, 16, slot_addr);
     write = put_load(write, 17, 16, slot_addr & PAGE_MASK);
     write = put_add_low(write, 16, 16, slot_addr);
     put_branch(write, 17);
+}
+
+static uintptr_t lazy_addr(uintptr_t stub_addr, uintptr_t entry_addr)
+{
+    (void)stub_addr;
     return entry_addr;
 }
 
@@ -111,7 +120,7 @@ static void write_veneer(unsigned char *write, uintptr_t addr, uintptr_t target_
     put_nops(write, end);
 }
 
-const struct legacy_stub_arch legacy_stub_arch_native = {
+const struct jd_stub_arch jd_stub_arch_native = {
     .elf_machine = EM_AARCH64,
     .entry_bytes = ENTRY_BYTES,
     .stub_bytes = STUB_BYTES,
@@ -121,6 +130,7 @@ const struct legacy_stub_arch legacy_stub_arch_native = {
     .veneer_bytes = VENEER_BYTES,
     .write_entry = write_entry,
     .write_stub = write_stub,
+    .lazy_addr = lazy_addr,
     .write_thunk = write_thunk,
     .write_veneer = write_veneer,
 };

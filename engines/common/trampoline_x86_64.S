@@ -12,11 +12,11 @@
  *   rbx rbp r12-r15          arguments of ghccc, swift;  callee-saved: the C resolver keeps them
  *                            callee-saved elsewhere
  *   x87, xmm/ymm/zmm, k,     arguments; control words    XSAVE area, components of
- *   mxcsr, x87 control       are the caller's            legacy_xsave_mask
+ *   mxcsr, x87 control       are the caller's            jd_xsave_mask
  *   flags                    not live at a call; DF is 0 by the ABI
  *
- * Stack on entry, from the top: engine, stub index, return address into the caller. The target goes
- * where the index was, and `ret` jumps to it: no register has to be given up.
+ * Stack on entry, from the top: struct jd_stubs, stub index, return address into the caller. The
+ * target goes where the index was, and `ret` jumps to it: no register has to be given up.
  * The resolver runs with the default rounding mode, whatever the caller's is.
  */
 
@@ -28,11 +28,11 @@
 	.word 0x037f
 
 	.text
-	.globl legacy_trampoline
-	.hidden legacy_trampoline
-	.type legacy_trampoline, @function
+	.globl jd_trampoline
+	.hidden jd_trampoline
+	.type jd_trampoline, @function
 	.align 16
-legacy_trampoline:
+jd_trampoline:
 	.cfi_startproc
 	.cfi_def_cfa rsp, 24
 	endbr64
@@ -50,7 +50,7 @@ legacy_trampoline:
 	pushq %r9
 	pushq %r10
 	pushq %r11
-	subq legacy_xsave_bytes(%rip), %rsp
+	subq jd_xsave_bytes(%rip), %rsp
 	andq $-64, %rsp
 	/* XRSTOR faults on a header with stray bits (SDM 13.4.2). */
 	xorl %eax, %eax
@@ -62,7 +62,7 @@ legacy_trampoline:
 	movq %rax, 552(%rsp)
 	movq %rax, 560(%rsp)
 	movq %rax, 568(%rsp)
-	movl legacy_xsave_mask(%rip), %eax
+	movl jd_xsave_mask(%rip), %eax
 	xorl %edx, %edx
 	testl %eax, %eax
 	jz 1f
@@ -73,9 +73,9 @@ legacy_trampoline:
 	fldcw .Ldefault_x87_control(%rip)
 	movq 8(%rbp), %rdi
 	movl 16(%rbp), %esi
-	call legacy_resolve
+	call jd_stub_resolve
 	movq %rax, 16(%rbp)
-	movl legacy_xsave_mask(%rip), %eax
+	movl jd_xsave_mask(%rip), %eax
 	xorl %edx, %edx
 	testl %eax, %eax
 	jz 3f
@@ -100,15 +100,15 @@ legacy_trampoline:
 	.cfi_def_cfa_offset 16
 	ret
 	.cfi_endproc
-	.size legacy_trampoline, . - legacy_trampoline
+	.size jd_trampoline, . - jd_trampoline
 
-/* void legacy_call_on_stack(void *stack_top, void (*function)(void *), void *argument)
+/* void jd_call_on_stack(void *stack_top, void (*function)(void *), void *argument)
  * The frame is found through rbp, so that unwinders walk from the new stack to the old. */
-	.globl legacy_call_on_stack
-	.hidden legacy_call_on_stack
-	.type legacy_call_on_stack, @function
+	.globl jd_call_on_stack
+	.hidden jd_call_on_stack
+	.type jd_call_on_stack, @function
 	.align 16
-legacy_call_on_stack:
+jd_call_on_stack:
 	.cfi_startproc
 	endbr64
 	pushq %rbp
@@ -125,6 +125,6 @@ legacy_call_on_stack:
 	.cfi_restore rbp
 	ret
 	.cfi_endproc
-	.size legacy_call_on_stack, . - legacy_call_on_stack
+	.size jd_call_on_stack, . - jd_call_on_stack
 
 	.section .note.GNU-stack, "", @progbits

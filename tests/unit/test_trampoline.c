@@ -21,7 +21,7 @@ static struct {
 } seen;
 
 /* Spoils everything that a C function may spoil, and looks at what it was given. */
-uintptr_t legacy_resolve(void *engine, uint32_t stub_index)
+static uintptr_t resolve(void *engine, uint32_t stub_index)
 {
     volatile double spoil[16];
     for (int i = 0; i < 16; i++)
@@ -35,25 +35,25 @@ uintptr_t legacy_resolve(void *engine, uint32_t stub_index)
 }
 
 static struct jd_arena *arena;
-static struct legacy_stubs stubs;
+static struct jd_stubs stubs;
 static int the_engine;
 
 static int set_up(void **state)
 {
     struct jd_error err = JD_ERROR_INIT;
     (void)state;
-    legacy_trampoline_init();
+    jd_trampoline_init();
     memset(&seen, 0, sizeof seen);
     if (jd_arena_create(JD_ARENA_DUAL, 0, &arena, &err))
         return -1;
-    legacy_stubs_init(&stubs, arena, &legacy_stub_arch_native, &the_engine);
+    jd_stubs_init(&stubs, arena, &jd_stub_arch_native, resolve, &the_engine);
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    legacy_stubs_fini(&stubs);
+    jd_stubs_fini(&stubs);
     jd_arena_destroy(arena);
     return 0;
 }
@@ -61,8 +61,8 @@ static int tear_down(void **state)
 static uintptr_t new_stub(uint32_t *out_index)
 {
     struct jd_error err = JD_ERROR_INIT;
-    expect_ok(legacy_stub_create(&stubs, out_index, &err), &err);
-    return legacy_stub_addr(&stubs, *out_index);
+    expect_ok(jd_stub_create(&stubs, out_index, &err), &err);
+    return jd_stub_addr(&stubs, *out_index);
 }
 
 struct wide {
@@ -159,13 +159,13 @@ static void publish_reset_and_reuse(void **state)
     new_stub(&second);
     memcpy(&call, &addr, sizeof call);
     seen.target_addr = (uintptr_t)one;
-    legacy_stub_publish(&stubs, first, (uintptr_t)two);
+    jd_stub_publish(&stubs, first, (uintptr_t)two);
     assert_int_equal(call(), 2);
     assert_int_equal(seen.calls, 0);
-    legacy_stub_reset(&stubs, first);
+    jd_stub_reset(&stubs, first);
     assert_int_equal(call(), 1);
     assert_int_equal(seen.calls, 1);
-    legacy_stub_free(&stubs, first);
+    jd_stub_free(&stubs, first);
     new_stub(&third);
     assert_int_equal(third, first);
     assert_int_equal(call(), 1); /* lazy again, not what it led to before */
@@ -174,7 +174,7 @@ static void publish_reset_and_reuse(void **state)
 
 static void many_stubs_have_distinct_numbers(void **state)
 {
-    enum { COUNT = 3 * LEGACY_STUBS_PER_CHUNK + 5 };
+    enum { COUNT = 3 * JD_STUBS_PER_CHUNK + 5 };
     int (*call)(void) = NULL;
     uintptr_t previous = 0;
     (void)state;
@@ -201,29 +201,58 @@ static void thunk_follows_its_cell(void **state)
     expect_ok(jd_arena_reserve(arena, JD_ARENA_GOT, sizeof addr, sizeof addr, &cell, &err), &err);
     jd_arena_commit(arena, &cell);
     *(uintptr_t *)cell.write = (uintptr_t)one;
-    expect_ok(legacy_thunk_create(&stubs, cell.addr, &addr, &err), &err);
+    expect_ok(jd_thunk_create(&stubs, cell.addr, &addr, &err), &err);
     memcpy(&call, &addr, sizeof call);
     assert_int_equal(call(), 1);
     *(uintptr_t *)cell.write = (uintptr_t)two;
     assert_int_equal(call(), 2);
-    legacy_thunk_free(&stubs, addr);
+    jd_thunk_free(&stubs, addr);
 }
 
 static void full_arena_is_an_error(void **state)
 {
     struct jd_error err = JD_ERROR_INIT;
-    struct legacy_stubs tight;
+    struct jd_stubs tight;
     struct jd_arena *small;
     uint32_t index;
     int result = JD_OK;
     (void)state;
     expect_ok(jd_arena_create(JD_ARENA_DUAL, 64 << 10, &small, &err), &err);
-    legacy_stubs_init(&tight, small, &legacy_stub_arch_native, &the_engine);
+    jd_stubs_init(&tight, small, &jd_stub_arch_native, resolve, &the_engine);
     for (int i = 0; i < 100000 && !result; i++)
-        result = legacy_stub_create(&tight, &index, &err);
+        result = jd_stub_create(&tight, &index, &err);
     expect_error(result, JD_E_ARENA_FULL, "", &err);
-    legacy_stubs_fini(&tight);
+    jd_stubs_fini(&tight);
     jd_arena_destroy(small);
+}
+
+static void works_where_pages_are_sealed(void **state)
+{
+    enum { COUNT = JD_STUBS_PER_CHUNK + 1 };
+    struct jd_error err = JD_ERROR_INIT;
+    struct jd_stubs sealed;
+    struct jd_arena *seal;
+    uint32_t index = 0;
+    int (*call)(void) = NULL;
+    (void)state;
+    expect_ok(jd_arena_create(JD_ARENA_SEAL, 0, &seal, &err), &err);
+    jd_stubs_init(&sealed, seal, &jd_stub_arch_native, resolve, &the_engine);
+    seen.target_addr = (uintptr_t)one;
+    for (uint32_t i = 0; i < COUNT; i++) {
+        expect_ok(jd_stub_create(&sealed, &index, &err), &err);
+        expect_ok(jd_arena_seal(seal, &err), &err);
+        uintptr_t addr = jd_stub_addr(&sealed, index);
+        memcpy(&call, &addr, sizeof call);
+        assert_int_equal(call(), 1);
+        assert_int_equal(seen.index, i);
+    }
+    jd_stub_publish(&sealed, index, (uintptr_t)two);
+    assert_int_equal(call(), 2);
+    jd_stub_reset(&sealed, index);
+    assert_int_equal(call(), 1);
+    assert_int_equal(seen.calls, COUNT + 1);
+    jd_stubs_fini(&sealed);
+    jd_arena_destroy(seal);
 }
 
 static uintptr_t own_stack_of;
@@ -240,7 +269,7 @@ static void call_on_stack_switches_and_returns(void **state)
     static _Alignas(64) char stack[BYTES];
     int result = 0;
     (void)state;
-    legacy_call_on_stack(stack + BYTES, note_stack, &result);
+    jd_call_on_stack(stack + BYTES, note_stack, &result);
     assert_int_equal(result, 42);
     assert_true(own_stack_of >= (uintptr_t)stack && own_stack_of < (uintptr_t)stack + BYTES);
 }
@@ -255,6 +284,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_stubs_have_distinct_numbers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(thunk_follows_its_cell, set_up, tear_down),
         cmocka_unit_test_setup_teardown(full_arena_is_an_error, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(works_where_pages_are_sealed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(call_on_stack_switches_and_returns, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,7 @@
  * supplement, 5.2.4): the number and the engine go over the stack, because any register may hold an
  * argument. Instruction encodings: Intel SDM volume 2.
  *
- *   entry:  ff 35 d32   push cells[0](%rip)      the engine
+ *   entry:  ff 35 d32   push cells[0](%rip)      the struct jd_stubs
  *           ff 25 d32   jmp *cells[1](%rip)      the trampoline
  *           nops to 16
  *   stub:   ff 25 d32   jmp *slot(%rip)
@@ -38,15 +38,20 @@ static void write_entry(unsigned char *write, uintptr_t addr, uintptr_t cells_ad
     memset(write, 0x90, ENTRY_BYTES - 12);
 }
 
-static uintptr_t write_stub(unsigned char *write, uintptr_t addr, uintptr_t slot_addr,
-                            uintptr_t entry_addr, uint32_t stub_index)
+static void write_stub(unsigned char *write, uintptr_t addr, uintptr_t slot_addr,
+                       uintptr_t entry_addr, uint32_t stub_index)
 {
     write = put_displaced(write, 0xFF, 0x25, addr + JMP_BYTES, slot_addr);
     *write++ = 0x68;
     memcpy(write, &stub_index, sizeof stub_index);
     write += sizeof stub_index;
     put_displaced(write, 0xE9, 0, addr + STUB_BYTES, entry_addr);
-    return addr + JMP_BYTES;
+}
+
+static uintptr_t lazy_addr(uintptr_t stub_addr, uintptr_t entry_addr)
+{
+    (void)entry_addr;
+    return stub_addr + JMP_BYTES;
 }
 
 static void write_thunk(unsigned char *write, uintptr_t addr, uintptr_t cell_addr)
@@ -55,7 +60,7 @@ static void write_thunk(unsigned char *write, uintptr_t addr, uintptr_t cell_add
     memset(write, 0x90, THUNK_BYTES - JMP_BYTES);
 }
 
-const struct legacy_stub_arch legacy_stub_arch_native = {
+const struct jd_stub_arch jd_stub_arch_native = {
     .elf_machine = EM_X86_64,
     .entry_bytes = ENTRY_BYTES,
     .stub_bytes = STUB_BYTES,
@@ -63,5 +68,6 @@ const struct legacy_stub_arch legacy_stub_arch_native = {
     .align_bytes = 16,
     .write_entry = write_entry,
     .write_stub = write_stub,
+    .lazy_addr = lazy_addr,
     .write_thunk = write_thunk,
 };

@@ -12,9 +12,8 @@
 enum { XSAVE_ARGUMENT_MASK = 0x1 | 0x2 | 0x4 | 0x20 | 0x40 | 0x80 };
 enum { FXSAVE_BYTES = 512, XSAVE_HEADER_BYTES = 64 };
 
-__attribute__((visibility("hidden"))) uint32_t legacy_xsave_mask; /* 0: FXSAVE */
-__attribute__((visibility("hidden"))) uint64_t legacy_xsave_bytes =
-    FXSAVE_BYTES + XSAVE_HEADER_BYTES;
+__attribute__((visibility("hidden"))) uint32_t jd_xsave_mask; /* 0: FXSAVE */
+__attribute__((visibility("hidden"))) uint64_t jd_xsave_bytes = FXSAVE_BYTES + XSAVE_HEADER_BYTES;
 
 static uint32_t read_xcr0(void)
 {
@@ -23,7 +22,7 @@ static uint32_t read_xcr0(void)
     return low;
 }
 
-void legacy_trampoline_init(void)
+void jd_trampoline_init(void)
 {
     unsigned a, b, c, d;
     uint64_t bytes = FXSAVE_BYTES + XSAVE_HEADER_BYTES;
@@ -36,6 +35,6 @@ void legacy_trampoline_init(void)
         if (b + a > bytes) /* offset + size, standard format */
             bytes = b + a;
     }
-    legacy_xsave_bytes = bytes;
-    legacy_xsave_mask = mask;
+    jd_xsave_bytes = bytes;
+    jd_xsave_mask = mask;
 }

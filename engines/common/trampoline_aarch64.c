@@ -12,9 +12,9 @@
 #define HWCAP_SVE (1UL << 22)
 #endif
 
-__attribute__((visibility("hidden"))) uint8_t legacy_has_sve;
+__attribute__((visibility("hidden"))) uint8_t jd_has_sve;
 
-void legacy_trampoline_init(void)
+void jd_trampoline_init(void)
 {
-    legacy_has_sve = (getauxval(AT_HWCAP) & HWCAP_SVE) != 0;
+    jd_has_sve = (getauxval(AT_HWCAP) & HWCAP_SVE) != 0;
 }

@@ -23,8 +23,8 @@
  *   FFR, SME       never arguments of the conventions that LLVM offers to functions called through
  *                  a stub; a first call in streaming mode is not supported
  *
- * On entry, at sp: the stub's slot and its chunk's cells: engine, trampoline, number of the chunk's
- * first stub; the slots follow.
+ * On entry, at sp: the stub's slot and its chunk's cells: struct jd_stubs, trampoline, number of the
+ * chunk's first stub; the slots follow.
  * The resolver runs with the default rounding mode, whatever the caller's is.
  */
 
@@ -74,11 +74,11 @@
 	.endm
 
 	.text
-	.globl legacy_trampoline
-	.hidden legacy_trampoline
-	.type legacy_trampoline, %function
+	.globl jd_trampoline
+	.hidden jd_trampoline
+	.type jd_trampoline, %function
 	.align 4
-legacy_trampoline:
+jd_trampoline:
 	.cfi_startproc
 	.cfi_def_cfa sp, PUSHED_BYTES
 	hint #34	/* bti c: the landing pad for br x17 */
@@ -106,8 +106,8 @@ legacy_trampoline:
 	mrs x9, fpcr
 	mrs x10, fpsr
 	stp x9, x10, [sp, #FRAME_FPCR]
-	adrp x9, legacy_has_sve
-	ldrb w9, [x9, :lo12:legacy_has_sve]
+	adrp x9, jd_has_sve
+	ldrb w9, [x9, :lo12:jd_has_sve]
 	cbnz w9, 1f
 	sub sp, sp, #512
 	neon_each stp
@@ -122,10 +122,10 @@ legacy_trampoline:
 	sub x9, x9, x10
 	sub x9, x9, #CELLS_BYTES
 	add x1, x1, x9, lsr #3
-	bl legacy_resolve
+	bl jd_stub_resolve
 	mov x16, x0
-	adrp x9, legacy_has_sve
-	ldrb w9, [x9, :lo12:legacy_has_sve]
+	adrp x9, jd_has_sve
+	ldrb w9, [x9, :lo12:jd_has_sve]
 	cbnz w9, 3f
 	neon_each ldp
 	b 4f
@@ -153,15 +153,15 @@ legacy_trampoline:
 	.cfi_negate_ra_state
 	br x16
 	.cfi_endproc
-	.size legacy_trampoline, . - legacy_trampoline
+	.size jd_trampoline, . - jd_trampoline
 
-/* void legacy_call_on_stack(void *stack_top, void (*function)(void *), void *argument)
+/* void jd_call_on_stack(void *stack_top, void (*function)(void *), void *argument)
  * The frame is found through x29, so that unwinders walk from the new stack to the old. */
-	.globl legacy_call_on_stack
-	.hidden legacy_call_on_stack
-	.type legacy_call_on_stack, %function
+	.globl jd_call_on_stack
+	.hidden jd_call_on_stack
+	.type jd_call_on_stack, %function
 	.align 4
-legacy_call_on_stack:
+jd_call_on_stack:
 	.cfi_startproc
 	paciasp
 	.cfi_negate_ra_state
@@ -183,7 +183,7 @@ legacy_call_on_stack:
 	.cfi_negate_ra_state
 	ret
 	.cfi_endproc
-	.size legacy_call_on_stack, . - legacy_call_on_stack
+	.size jd_call_on_stack, . - jd_call_on_stack
 
 /* Without this note of every object the program's pages would lose their protection (ELF for the
  * Arm 64-bit Architecture, "Program Property"): BTI and PAC. */
