@@ -56,7 +56,7 @@ static int define(struct legacy_engine *engine, const char *name, enum legacy_ki
 static void init_locks(struct legacy_engine *engine)
 {
     pthread_mutex_init(&engine->lock, NULL);
-    pthread_mutex_init(&engine->stack_lock, NULL);
+    jd_stack_pool_init(&engine->stacks);
     pthread_cond_init(&engine->changed, NULL);
 }
 
@@ -84,7 +84,6 @@ static void destroy(struct jd_engine *base)
     legacy_symbols_fini(engine);
     free_llvm(engine);
     jd_stubs_fini(&engine->stubs);
-    legacy_stacks_fini(engine);
     legacy_unwind_fini(&engine->unwind);
     legacy_perf_map_close(engine->perf_map);
     jd_arena_destroy(engine->arena);
@@ -92,7 +91,7 @@ static void destroy(struct jd_engine *base)
         free(engine->stub_symbols[i]);
     free(engine->ir_passes);
     pthread_cond_destroy(&engine->changed);
-    pthread_mutex_destroy(&engine->stack_lock);
+    jd_stack_pool_fini(&engine->stacks);
     pthread_mutex_destroy(&engine->lock);
     free(engine);
     jd_probe_end(probe, JD_PHASE_TEARDOWN);

@@ -14,17 +14,10 @@
 #include <setjmp.h>
 #include <string.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/common_interface_defs.h>
-#define JD_ASAN 1
-#else
-#define JD_ASAN 0
-#endif
-
 /* A call from the engine's stack to foreign code; lies on that stack. */
 struct foreign_call {
     struct foreign_call *outer;
-    const struct legacy_stack *stack;
+    const struct jd_stack *stack;
     sigjmp_buf resume;
 };
 
@@ -35,7 +28,7 @@ struct entry {
     void *argument;
     struct jd_error *err;
     int result;
-    struct legacy_stack *stack;
+    struct jd_stack *stack;
     const void *caller_bottom; /* for AddressSanitizer */
     size_t caller_bytes;
 };
@@ -43,46 +36,28 @@ struct entry {
 static _Thread_local struct {
     unsigned depth; /* not 0: this thread holds a lock of an engine or is about to */
     struct foreign_call *foreign;
-    const struct legacy_stack *stack; /* of the engine's own, that this thread runs on */
-    sigjmp_buf *back;                 /* where work that was given up goes when it ends */
+    const struct jd_stack *stack; /* of the engine's own, that this thread runs on */
+    sigjmp_buf *back;             /* where work that was given up goes when it ends */
 } here;
-
-static void before_switch(void **fake_stack, const void *bottom, size_t bytes)
-{
-#if JD_ASAN
-    __sanitizer_start_switch_fiber(fake_stack, bottom, bytes);
-#else
-    (void)fake_stack, (void)bottom, (void)bytes;
-#endif
-}
-
-static void after_switch(void *fake_stack, const void **bottom, size_t *bytes)
-{
-#if JD_ASAN
-    __sanitizer_finish_switch_fiber(fake_stack, bottom, bytes);
-#else
-    (void)fake_stack, (void)bottom, (void)bytes;
-#endif
-}
 
 static void on_own_stack(void *argument)
 {
     struct entry *entry = argument;
     struct legacy_engine *engine = entry->engine;
-    struct legacy_stack *stack = entry->stack;
-    after_switch(NULL, &entry->caller_bottom, &entry->caller_bytes);
+    struct jd_stack *stack = entry->stack;
+    jd_fiber_arrive(NULL, &entry->caller_bottom, &entry->caller_bytes);
     const void *caller_bottom = entry->caller_bottom;
     size_t caller_bytes = entry->caller_bytes;
     struct jd_error err = JD_ERROR_INIT;
     pthread_mutex_lock(&engine->lock);
     int result = entry->work(entry->argument, &err);
     pthread_mutex_unlock(&engine->lock);
-    before_switch(NULL, caller_bottom, caller_bytes);
+    jd_fiber_leave(NULL, caller_bottom, caller_bytes);
     if (here.back) {
         /* The caller's frames are gone, `entry` with them. */
         sigjmp_buf *back = here.back;
         here.back = NULL;
-        legacy_stack_put(engine, stack);
+        jd_stack_put(&engine->stacks, stack);
         siglongjmp(*back, 1);
     }
     entry->result = result;
@@ -98,7 +73,7 @@ static void give_up(struct foreign_call *call)
     here.back = &back;
     if (!sigsetjmp(back, 0))
         siglongjmp(call->resume, 1);
-    after_switch(fake_stack, NULL, NULL);
+    jd_fiber_arrive(fake_stack, NULL, NULL);
     here.stack = NULL;
     here.depth = 0;
 }
@@ -107,7 +82,7 @@ static bool give_up_abandoned(void)
 {
     bool was_abandoned = false;
     char frame;
-    while (here.foreign && !legacy_stack_contains(here.foreign->stack, &frame)) {
+    while (here.foreign && !jd_stack_contains(here.foreign->stack, &frame)) {
         give_up(here.foreign);
         was_abandoned = true;
     }
@@ -118,7 +93,7 @@ int legacy_enter(struct legacy_engine *engine, int (*work)(void *argument, struc
                  void *argument, struct jd_error *err)
 {
     struct entry entry = {.engine = engine, .work = work, .argument = argument, .err = err};
-    const struct legacy_stack *outer = here.stack;
+    const struct jd_stack *outer = here.stack;
     void *fake_stack = NULL;
     if (here.depth)
         return jd_fail(err, JD_E_STATE, NULL,
@@ -127,17 +102,17 @@ int legacy_enter(struct legacy_engine *engine, int (*work)(void *argument, struc
         return jd_fail(err, JD_E_UNSUPPORTED, NULL,
                        "the creator (or an ifunc resolver) was left by longjmp");
     here.depth++;
-    entry.stack = legacy_stack_take(engine, err);
+    entry.stack = jd_stack_take(&engine->stacks, err);
     if (!entry.stack) {
         here.depth--;
         return err ? (int)err->code : JD_E_NO_MEMORY;
     }
     here.stack = entry.stack;
-    before_switch(&fake_stack, legacy_stack_bottom(entry.stack), legacy_stack_bytes(entry.stack));
+    jd_fiber_leave(&fake_stack, jd_stack_bottom(entry.stack), jd_stack_bytes(entry.stack));
     jd_call_on_stack(entry.stack, on_own_stack, &entry);
-    after_switch(fake_stack, NULL, NULL);
+    jd_fiber_arrive(fake_stack, NULL, NULL);
     here.stack = outer;
-    legacy_stack_put(engine, entry.stack);
+    jd_stack_put(&engine->stacks, entry.stack);
     here.depth--;
     return entry.result;
 }

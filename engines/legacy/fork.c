@@ -16,7 +16,7 @@ static void prepare(void)
     pthread_mutex_lock(&list_lock);
     for (struct legacy_engine *engine = engines; engine; engine = engine->next_engine) {
         pthread_mutex_lock(&engine->lock);
-        pthread_mutex_lock(&engine->stack_lock);
+        pthread_mutex_lock(&engine->stacks.lock);
         legacy_speculation_before_fork(engine->speculation);
     }
 }
@@ -24,7 +24,7 @@ static void prepare(void)
 static void release(struct legacy_engine *engine, bool is_child)
 {
     legacy_speculation_after_fork(engine->speculation, is_child);
-    pthread_mutex_unlock(&engine->stack_lock);
+    pthread_mutex_unlock(&engine->stacks.lock);
     pthread_mutex_unlock(&engine->lock);
 }
 

@@ -19,6 +19,7 @@
 #include "observe.h"
 #include "outline_shim.h"
 #include "speculate.h"
+#include "stack_pool.h"
 #include "stubs.h"
 #include "table.h"
 #include "unwind_tables.h"
@@ -122,8 +123,6 @@ struct legacy_spent {
     struct legacy_spent *next;
 };
 
-struct legacy_stack; /* stack_pool.c */
-
 enum { LEGACY_STUB_BLOCK_SYMBOLS = 1024, LEGACY_STUB_BLOCKS = 4096 };
 
 struct legacy_engine {
@@ -146,8 +145,7 @@ struct legacy_engine {
     struct jd_stubs stubs;
     /* By stub index, in blocks that never move: a first call reads it without the lock. */
     struct legacy_symbol **stub_symbols[LEGACY_STUB_BLOCKS];
-    struct legacy_stack *idle_stacks;
-    pthread_mutex_t stack_lock;
+    struct jd_stack_pool stacks;
 
     struct legacy_module *first_module, *last_module;
     size_t module_count;
@@ -330,16 +328,6 @@ int legacy_enter(struct legacy_engine *engine, int (*work)(void *argument, struc
 /** Run foreign code without the lock. UNSUPPORTED when it left by longjmp. Locked, unlocks. */
 int legacy_call_out(struct legacy_engine *engine, void (*function)(void *argument), void *argument,
                     struct jd_error *err);
-
-/* stack_pool.c */
-
-/** An idle stack or a new one; NULL with an error. Not locked. */
-struct legacy_stack *legacy_stack_take(struct legacy_engine *engine, struct jd_error *err);
-void legacy_stack_put(struct legacy_engine *engine, struct legacy_stack *stack);
-const void *legacy_stack_bottom(const struct legacy_stack *stack);
-size_t legacy_stack_bytes(const struct legacy_stack *stack);
-bool legacy_stack_contains(const struct legacy_stack *stack, const void *address);
-void legacy_stacks_fini(struct legacy_engine *engine);
 
 /* fork.c */
 
