@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "find_fde.h"
 
@@ -257,17 +258,29 @@ void legacy_unwind_remove(struct legacy_unwind *unwind, const struct jd_arena_bl
         __deregister_frame((void *)prefix.frames_addr);
 }
 
+static size_t starts_bytes(const struct legacy_unwind *unwind)
+{
+    return (unwind->bytes / LEGACY_UNWIND_GRANULE_BYTES / 64 + 1) * sizeof *unwind->starts;
+}
+
+static void drop_starts(struct legacy_unwind *unwind)
+{
+    if (unwind->starts)
+        munmap(unwind->starts, starts_bytes(unwind));
+}
+
 int legacy_unwind_init(struct legacy_unwind *unwind, const struct jd_arena *arena,
                        struct jd_error *err)
 {
     *unwind = (struct legacy_unwind){.arena = arena};
     jd_arena_get_range(arena, &unwind->base_addr, &unwind->bytes);
-    /* Large and mostly never touched: the system gives pages when they are. */
-    unwind->starts =
-        calloc(unwind->bytes / LEGACY_UNWIND_GRANULE_BYTES / 64 + 1, sizeof *unwind->starts);
+    /* Large and mostly never touched: a mapping gets its pages when they are. */
+    void *starts = mmap(NULL, starts_bytes(unwind), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    unwind->starts = starts == MAP_FAILED ? NULL : starts;
     if (unwind->starts && legacy_unwind_publish(unwind))
         return JD_OK;
-    free(unwind->starts);
+    drop_starts(unwind);
     *unwind = (struct legacy_unwind){0};
     return jd_fail(err, JD_E_NO_MEMORY, NULL, "no memory for unwind tables");
 }
@@ -276,6 +289,6 @@ void legacy_unwind_fini(struct legacy_unwind *unwind)
 {
     if (unwind->starts)
         legacy_unwind_retract(unwind);
-    free(unwind->starts);
+    drop_starts(unwind);
     *unwind = (struct legacy_unwind){0};
 }
