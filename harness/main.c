@@ -7,6 +7,7 @@
 
 #include "cli.h"
 #include "commands.h"
+#include "heap.h"
 #include "jitduel/synth.h"
 
 /* The generator belongs to the workloads and names itself by argv[0]. */
@@ -57,6 +58,7 @@ static int unknown_command(const char *word)
 
 int main(int argc, char **argv)
 {
+    jd_heap_prepare();
     jd_cli_start();
     if (argc < 2) {
         fprintf(stderr, "jitduel: command line: a command is missing (see 'jitduel --help')\n");
