@@ -22,10 +22,6 @@ static int check_options(const struct jd_engine_options *options, struct jd_erro
     if (options->granularity == JD_GRAN_FUNCTION || options->granularity == JD_GRAN_BLOCK)
         return jd_fail(err, JD_E_UNSUPPORTED, "granularity",
                        "MCJIT compiles whole modules: 'engine' or 'module'");
-    if (options->granularity == JD_GRAN_MODULE && !options->is_lazy_disabled)
-        return jd_fail(err, JD_E_UNSUPPORTED, "granularity",
-                       "a module is compiled when it is linked, not at the first call into it: "
-                       "'module' needs laziness switched off");
     if (options->speculate_threads)
         return jd_fail(err, JD_E_UNSUPPORTED, "speculate_threads",
                        "everything is compiled ahead already");
@@ -53,6 +49,9 @@ static int take_options(struct mcjit_engine *engine, const struct jd_engine_opti
     engine->granularity = options->granularity;
     engine->is_process_search_disabled = options->is_process_search_disabled;
     engine->wants_verify = options->wants_verify;
+    engine->is_lazy = options->granularity == JD_GRAN_MODULE && !options->is_lazy_disabled;
+    engine->on_error = options->on_error;
+    engine->on_error_context = options->on_error_context;
     engine->phases.probe = options->probe;
     if (!copy_text(&engine->cpu, options->cpu) ||
         !copy_text(&engine->features, options->features) ||
@@ -92,6 +91,7 @@ static int set_up(struct mcjit_engine *engine, const struct jd_engine_options *o
         result = jd_arena_create(JD_ARENA_SEAL, options->arena_limit_bytes, &engine->arena, err);
     if (!result)
         result = define_exit_symbols(engine, err);
+    jd_stubs_init(&engine->stubs, engine->arena, &jd_stub_arch_native, mcjit_first_call, engine);
     if (!result)
         result = mcjit_generation_get(engine, &generation, err);
     return result;
@@ -102,6 +102,7 @@ static void destroy(struct jd_engine *base);
 static int create(const struct jd_engine_options *options, struct jd_engine **out,
                   struct jd_error *err)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct jd_engine_options known = {.struct_size = sizeof known};
     struct mcjit_engine *engine = calloc(1, sizeof *engine);
     int result;
@@ -112,11 +113,13 @@ static int create(const struct jd_engine_options *options, struct jd_engine **ou
         memcpy(&known, options,
                options->struct_size < sizeof known ? options->struct_size : sizeof known);
     LLVMLinkInMCJIT();
+    pthread_once(&once, jd_trampoline_init);
     engine->base.ops = &jd_mcjit_ops;
     engine->phases.open = JD_PHASE_COUNT;
     engine->creator_epoch = 1;
     jd_exit_list_init(&engine->exits);
     pthread_mutex_init(&engine->lock, NULL);
+    jd_stack_pool_init(&engine->stacks);
     pthread_cond_init(&engine->creator_answered, NULL);
     result = set_up(engine, &known, err);
     if (result) {
@@ -185,6 +188,9 @@ static void destroy(struct jd_engine *base)
     if (engine->passes_machine)
         LLVMDisposeTargetMachine(engine->passes_machine);
     mcjit_selections_fini(engine);
+    jd_stubs_fini(&engine->stubs);
+    jd_stack_pool_fini(&engine->stacks);
+    free(engine->stub_symbols);
     mcjit_symbol_table_fini(&engine->symbols);
     mcjit_phase_end(&engine->phases);
     for (size_t i = 0; i < engine->tls_control_count; i++)
@@ -206,11 +212,11 @@ static int add_module(struct jd_engine *base, const struct jd_ir *ir, jd_module_
 {
     struct mcjit_engine *engine = of(base);
     struct mcjit_module *module;
-    pthread_mutex_lock(&engine->lock);
+    mcjit_lock(engine);
     int result = mcjit_module_add(engine, ir, false, &module, err);
     if (out_id)
         *out_id = module ? module->number : 0;
-    pthread_mutex_unlock(&engine->lock);
+    mcjit_unlock(engine);
     return result;
 }
 
@@ -247,9 +253,9 @@ static int define_symbol(struct jd_engine *base, const char *name, enum jd_symbo
     (void)kind; /* code reaches both through the same table entries */
     if (!addr)
         return jd_fail(err, JD_E_USAGE, name, "a symbol cannot be defined as address 0");
-    pthread_mutex_lock(&engine->lock);
+    mcjit_lock(engine);
     int result = define_locked(engine, name, addr, err);
-    pthread_mutex_unlock(&engine->lock);
+    mcjit_unlock(engine);
     return result;
 }
 
@@ -258,11 +264,11 @@ static int set_creator(struct jd_engine *base, jd_creator_fn creator, void *cont
 {
     struct mcjit_engine *engine = of(base);
     (void)err;
-    pthread_mutex_lock(&engine->lock);
+    mcjit_lock(engine);
     engine->creator = creator;
     engine->creator_context = context;
     engine->creator_epoch++; /* what the last one refused may be asked for again */
-    pthread_mutex_unlock(&engine->lock);
+    mcjit_unlock(engine);
     return JD_OK;
 }
 
@@ -276,11 +282,11 @@ static bool is_by_module(const struct mcjit_engine *engine)
 static int prepare(struct jd_engine *base, struct jd_error *err)
 {
     struct mcjit_engine *engine = of(base);
-    pthread_mutex_lock(&engine->lock);
+    mcjit_lock(engine);
     int result = mcjit_check_creators(engine, (uintptr_t)__builtin_frame_address(0), err);
     if (!result && !is_by_module(engine))
         result = mcjit_prepare_all(engine, err);
-    pthread_mutex_unlock(&engine->lock);
+    mcjit_unlock(engine);
     return result;
 }
 
@@ -332,34 +338,34 @@ static int lookup(struct jd_engine *base, const char *name, uintptr_t *out_addr,
 {
     struct mcjit_engine *engine = of(base);
     *out_addr = 0;
-    pthread_mutex_lock(&engine->lock);
+    mcjit_lock(engine);
     int result = mcjit_check_creators(engine, (uintptr_t)__builtin_frame_address(0), err);
     if (!result)
         result = lookup_locked(engine, name, out_addr, err);
-    pthread_mutex_unlock(&engine->lock);
+    mcjit_unlock(engine);
     return result;
 }
 
 static int run_constructors(struct jd_engine *base, struct jd_error *err)
 {
     struct mcjit_engine *engine = of(base);
-    pthread_mutex_lock(&engine->lock);
+    mcjit_lock(engine);
     int result = mcjit_check_creators(engine, (uintptr_t)__builtin_frame_address(0), err);
     if (!result)
         result = is_by_module(engine) ? mcjit_prepare_structors(engine, err)
                                       : mcjit_prepare_all(engine, err);
     if (!result)
         result = mcjit_run_constructors(engine, err);
-    pthread_mutex_unlock(&engine->lock);
+    mcjit_unlock(engine);
     return result;
 }
 
 static int run_destructors(struct jd_engine *base, struct jd_error *err)
 {
     struct mcjit_engine *engine = of(base);
-    pthread_mutex_lock(&engine->lock);
+    mcjit_lock(engine);
     int result = mcjit_run_destructors(engine, err);
-    pthread_mutex_unlock(&engine->lock);
+    mcjit_unlock(engine);
     return result;
 }
 
@@ -410,7 +416,7 @@ static void count_memory(const struct jd_arena *arena, struct jd_counters *count
     counters->mappings = stats.mappings;
 }
 
-/* stubs_live and relocations stay 0: RuntimeDyld's are no business of the C API. */
+/* relocations stays 0, and RuntimeDyld's own stubs are not counted: no business of the C API. */
 static int counters(struct jd_engine *base, struct jd_counters *out, struct jd_error *err)
 {
     struct mcjit_engine *engine = of(base);
@@ -418,15 +424,16 @@ static int counters(struct jd_engine *base, struct jd_counters *out, struct jd_e
     if (out->struct_size < sizeof out->struct_size || out->struct_size > sizeof now)
         return jd_fail(err, JD_E_USAGE, "counters", "struct_size is %zu, at most %zu is known",
                        out->struct_size, sizeof now);
-    pthread_mutex_lock(&engine->lock);
+    mcjit_lock(engine);
     now.modules_added = engine->modules_added;
     now.modules_compiled = engine->modules_compiled;
     now.functions_defined = engine->functions_defined;
     now.functions_compiled = engine->functions_compiled;
     now.bodies_materialised = engine->bodies_materialised;
     now.creator_calls = engine->creator_calls;
+    now.stubs_live = engine->stubs.count - engine->stubs.idle_count;
     count_memory(engine->arena, &now);
-    pthread_mutex_unlock(&engine->lock);
+    mcjit_unlock(engine);
     memcpy(out, &now, out->struct_size);
     return JD_OK;
 }
@@ -436,7 +443,7 @@ const struct jd_engine_ops jd_mcjit_ops = {
     .abi = JD_ENGINE_ABI,
     .name = "mcjit",
     .summary = "eager: LLVM's MCJIT compiles and links whole modules before anything runs",
-    .caps = 0,
+    .caps = JD_CAP_GRAN_MODULE,
     .create = create,
     .destroy = destroy,
     .add_module = add_module,

@@ -161,6 +161,23 @@ static void keep(LLVMValueRef global, const struct mcjit_symbol *symbol)
     }
 }
 
+/* Everyone knows the function by its stub: its body gets a name of its own, and only direct calls
+ * in this module go to it. */
+static int enter_through_stub(const struct edit *edit, LLVMValueRef global,
+                              const struct mcjit_symbol *symbol)
+{
+    char *name = mcjit_body_name(symbol);
+    LLVMValueRef declaration = name ? declare_instead(global) : NULL;
+    if (declaration) {
+        LLVMSetValueName2(global, name, strlen(name));
+        LLVMSetLinkage(global, LLVMExternalLinkage);
+        LLVMSetVisibility(global, LLVMHiddenVisibility);
+        mcjit_shim_replace_addresses(global, declaration);
+    }
+    free(name);
+    return declaration ? JD_OK : edit_failed(edit);
+}
+
 static int apply_definition(const struct edit *edit, LLVMValueRef global)
 {
     struct mcjit_symbol *symbol;
@@ -170,6 +187,8 @@ static int apply_definition(const struct edit *edit, LLVMValueRef global)
     result = mcjit_scan_symbol(edit->engine, global, &symbol, edit->err);
     if (result || !symbol || LLVMGetLinkage(global) == LLVMAppendingLinkage)
         return result;
+    if (is_winner(edit, symbol) && mcjit_has_stub(symbol))
+        return enter_through_stub(edit, global, symbol);
     if (is_winner(edit, symbol)) {
         keep(global, symbol);
         return JD_OK;

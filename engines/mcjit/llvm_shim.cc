@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Holes in the C API: TargetMachine's relocation model, Function::deleteBody,
-// GlobalValue::eraseFromParent, GlobalValue::setDSOLocal, ModuleSymbolTable::CollectAsmSymbols,
-// RTDyldMemoryManager::deregisterEHFrames. No policy here.
+// GlobalValue::eraseFromParent, GlobalValue::setDSOLocal, Value::replaceUsesWithIf,
+// ModuleSymbolTable::CollectAsmSymbols, RTDyldMemoryManager::deregisterEHFrames. No policy here.
 
 #include "llvm_shim.h"
 
 #include <llvm/ExecutionEngine/RTDyldMemoryManager.h>
+#include <llvm/IR/Constants.h>
 #include <llvm/IR/Function.h>
+#include <llvm/IR/InstrTypes.h>
 #include <llvm/IR/Module.h>
 #include <llvm/Object/ModuleSymbolTable.h>
 #include <llvm/Target/TargetMachine.h>
@@ -74,6 +76,15 @@ void mcjit_shim_delete_body(LLVMValueRef function)
 void mcjit_shim_erase(LLVMValueRef global)
 {
     llvm::unwrap<llvm::GlobalValue>(global)->eraseFromParent();
+}
+
+void mcjit_shim_replace_addresses(LLVMValueRef function, LLVMValueRef replacement)
+{
+    llvm::unwrap(function)->replaceUsesWithIf(llvm::unwrap(replacement), [](llvm::Use &Use) {
+        auto *Call = llvm::dyn_cast<llvm::CallBase>(Use.getUser());
+        return !(Call && Call->isCallee(&Use)) &&
+               !llvm::isa<llvm::GlobalAlias, llvm::GlobalIFunc, llvm::BlockAddress>(Use.getUser());
+    });
 }
 
 void mcjit_shim_set_dso_local(LLVMValueRef global, bool is_local)

@@ -27,6 +27,10 @@ void mcjit_shim_delete_body(LLVMValueRef function);
 /** Remove a global value of any kind (the C API has no call for aliases). It must have no uses. */
 void mcjit_shim_erase(LLVMValueRef global);
 
+/** Let everything refer to `replacement` that refers to `function`, except for direct calls,
+ * aliases and ifuncs of it, and the addresses of its blocks. */
+void mcjit_shim_replace_addresses(LLVMValueRef function, LLVMValueRef replacement);
+
 /** Say whether a global value is known to lie within reach of a direct reference. */
 void mcjit_shim_set_dso_local(LLVMValueRef global, bool is_local);
 

@@ -18,6 +18,8 @@
 #include "host_tls.h"
 #include "jitduel/engine.h"
 #include "phase.h"
+#include "stack_pool.h"
+#include "stubs.h"
 #include "symbol_table.h"
 
 /** A name that a module declares and uses. */
@@ -30,6 +32,7 @@ struct mcjit_reference {
 /** A name that a module defines and others can see. */
 struct mcjit_definition {
     struct mcjit_symbol *symbol;
+    struct mcjit_symbol *alias_of; /**< it is another name for this function; or NULL */
     enum mcjit_rank rank;
     uint64_t common_bytes;
     uint32_t align_bytes;
@@ -74,6 +77,9 @@ struct mcjit_engine {
     char *cpu, *features, *ir_passes; /* owned copies; NULL: none */
     enum jd_granularity granularity;
     bool is_process_search_disabled, wants_verify;
+    bool is_lazy; /* modules are compiled at the first call into them */
+    jd_error_handler_fn on_error;
+    void *on_error_context;
     pthread_mutex_t lock;
     pthread_cond_t creator_answered;
     struct jd_arena *arena;
@@ -89,6 +95,9 @@ struct mcjit_engine {
     struct mcjit_generation *generation; /* newest; may be retired */
     bool is_retired;
     LLVMTargetMachineRef passes_machine;
+    struct jd_stubs stubs;
+    struct mcjit_symbol **stub_symbols; /* by stub index */
+    struct jd_stack_pool stacks;
     jd_creator_fn creator;
     void *creator_context;
     uint32_t creator_epoch;
@@ -115,6 +124,48 @@ struct mcjit_selection {
 /** Room for one more item behind `count` in an array that only grows this way (its capacity is the
  * next power of two): the array, moved or not; NULL: no memory, the old array stays. */
 void *mcjit_grow(void *array, size_t count, size_t item_bytes);
+
+/* --- entry.c ---------------------------------------------------------------------------------- */
+
+/** The engine's lock, for operations and around foreign code. */
+void mcjit_lock(struct mcjit_engine *engine);
+void mcjit_unlock(struct mcjit_engine *engine);
+/** Does this thread hold the lock of an engine? Then it is a signal handler that asks. */
+bool mcjit_is_inside(void);
+/** Run `work` with the lock held, on a stack of the engine's own. Errors: those of `work`; STATE in
+ * a signal handler that interrupted the engine. Not locked. */
+int mcjit_enter(struct mcjit_engine *engine, int (*work)(void *argument, struct jd_error *err),
+                void *argument, struct jd_error *err);
+/** Forget this thread's first calls that code which is now at `frame_addr` has left by longjmp;
+ * returns the id of the one that it is within, 0 for none. */
+uint64_t mcjit_entry_settle(uintptr_t frame_addr);
+/** Is a first call of this thread still under way? 0 always is. */
+bool mcjit_entry_is_under_way(uint64_t id);
+
+/* --- first_call.c: functions of modules that are not compiled yet ------------------------------
+ */
+
+/** The function that the symbol is an alias of, or itself. */
+struct mcjit_symbol *mcjit_entry_symbol(struct mcjit_symbol *symbol);
+/** Is the symbol's address that of a stub? */
+bool mcjit_has_stub(struct mcjit_symbol *symbol);
+/** Can a reference to the symbol go to a stub while its module stays pending? */
+bool mcjit_can_wait(const struct mcjit_engine *engine, const struct mcjit_symbol *symbol);
+/** Make the symbol's address that of its stub. Errors: ARENA_FULL, NO_MEMORY, EXEC_DENIED. */
+int mcjit_stub_require(struct mcjit_engine *engine, struct mcjit_symbol *symbol,
+                       struct jd_error *err);
+/** Give every function that selected modules refer to, and that stays pending, a stub. Errors: as
+ * mcjit_stub_require. */
+int mcjit_stubs_prepare(struct mcjit_engine *engine, const struct mcjit_selection *selection,
+                        struct jd_error *err);
+/** The same for a module's references from number `from` on. */
+int mcjit_stubs_for_references(struct mcjit_engine *engine, const struct mcjit_selection *selection,
+                               const struct mcjit_module *module, size_t from,
+                               struct jd_error *err);
+/** Lead the symbol's stub, if it has one, to its body. */
+void mcjit_stub_publish(struct mcjit_engine *engine, const struct mcjit_symbol *symbol);
+/** A first call (jd_stub_resolve_fn); `engine` is the mcjit_engine. Not locked. */
+uintptr_t mcjit_first_call(void *engine, uint32_t stub_index);
 
 /* --- module.c: modules as the engine keeps them ------------------------------------------------
  */
@@ -154,6 +205,8 @@ int mcjit_scan_symbol(struct mcjit_engine *engine, LLVMValueRef global, struct m
 /** The name that an internal value gets, unique within the engine; the one that it has if
  * file-level assembly uses that. Owned by the caller; NULL: no memory. */
 char *mcjit_local_name(const struct mcjit_module *module, LLVMValueRef global);
+/** The name of the body of a function with a stub. Owned by the caller; NULL: no memory. */
+char *mcjit_body_name(const struct mcjit_symbol *symbol);
 /** True when file-level assembly defines this name internally, or uses an internal value of it. */
 bool mcjit_is_asm_name(const struct mcjit_module *module, const char *name, size_t name_bytes);
 

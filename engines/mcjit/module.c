@@ -169,6 +169,8 @@ static void enter_definitions(struct mcjit_module *module)
         symbol->definer = module->number;
         symbol->is_defined_in_asm = definition->is_in_asm;
         symbol->is_tls = definition->is_tls;
+        symbol->is_function = definition->is_function;
+        symbol->alias_of = definition->alias_of;
         if (!symbol->is_user_defined)
             symbol->addr = 0; /* of the process or a creator, and bound by nobody */
     }
@@ -184,7 +186,8 @@ static void forget_definitions(const struct mcjit_module *module)
         symbol->definer = 0;
         symbol->common_bytes = 0;
         symbol->align_bytes = 0;
-        symbol->is_defined_in_asm = symbol->is_tls = false;
+        symbol->alias_of = NULL;
+        symbol->is_defined_in_asm = symbol->is_tls = symbol->is_function = false;
     }
 }
 

@@ -99,10 +99,23 @@ static int compile(struct mcjit_engine *engine, struct mcjit_generation *generat
 
 /* --- Afterwards ------------------------------------------------------------------------------- */
 
+static int find_body(struct mcjit_generation *generation, struct mcjit_symbol *symbol,
+                     struct jd_error *err)
+{
+    char *name = mcjit_body_name(symbol);
+    if (!name)
+        return jd_fail(err, JD_E_NO_MEMORY, symbol->name, "no room to look it up");
+    symbol->body_addr = mcjit_generation_address(generation, name);
+    free(name);
+    return JD_OK;
+}
+
 static int find_address(struct mcjit_generation *generation, struct mcjit_symbol *symbol,
                         struct jd_error *err)
 {
     char *control;
+    if (mcjit_has_stub(symbol))
+        return find_body(generation, symbol, err);
     if (!symbol->is_tls) {
         symbol->addr = mcjit_generation_address(generation, symbol->name);
         return JD_OK;
@@ -134,18 +147,26 @@ static int find_addresses(struct mcjit_generation *generation, const struct mcji
 
 static void forget_addresses(const struct mcjit_module *module)
 {
-    for (size_t i = 0; i < module->definition_count; i++)
-        if (is_own(module, module->definitions[i].symbol))
-            module->definitions[i].symbol->addr = 0;
+    for (size_t i = 0; i < module->definition_count; i++) {
+        struct mcjit_symbol *symbol = module->definitions[i].symbol;
+        if (is_own(module, symbol) && mcjit_has_stub(symbol))
+            symbol->body_addr = 0;
+        else if (is_own(module, symbol))
+            symbol->addr = 0;
+    }
 }
 
-static void bind_symbols(const struct mcjit_generation *generation,
+static void bind_symbols(struct mcjit_engine *engine, const struct mcjit_generation *generation,
                          const struct mcjit_module *module)
 {
     for (size_t i = 0; i < module->definition_count; i++) {
         struct mcjit_symbol *symbol = module->definitions[i].symbol;
         symbol->is_bound = true;
-        if (is_own(module, symbol))
+        if (!is_own(module, symbol))
+            continue;
+        if (mcjit_has_stub(symbol))
+            mcjit_stub_publish(engine, symbol);
+        else
             symbol->home = generation->number;
     }
     for (size_t i = 0; i < module->reference_count; i++)
@@ -184,7 +205,7 @@ static int bind(struct mcjit_engine *engine, struct mcjit_generation *generation
         return result;
     for (size_t i = 0; i < selection->count; i++) {
         struct mcjit_module *module = selection->modules[i];
-        bind_symbols(generation, module);
+        bind_symbols(engine, generation, module);
         bind_structors(generation, module);
         module->state = MCJIT_COMPILED;
         if (!module->is_helper)
@@ -267,10 +288,12 @@ static int select_new_references(struct mcjit_engine *engine, struct mcjit_selec
         const struct mcjit_symbol *symbol = module->references[i].symbol;
         struct mcjit_module *definer =
             symbol->is_user_defined ? NULL : mcjit_definer(engine, symbol);
-        if (definer)
+        if (definer && !mcjit_can_wait(engine, symbol))
             result = mcjit_select(selection, definer, err);
     }
-    return result;
+    return result ? result
+                  : mcjit_stubs_for_references(engine, selection, module,
+                                               module->scanned_reference_count, err);
 }
 
 static int make_ready(struct mcjit_engine *engine, struct mcjit_selection *selection,
@@ -309,6 +332,7 @@ static int make_all_ready(struct mcjit_engine *engine, struct mcjit_selection *s
         if (selection->count)
             qsort(selection->modules, selection->count, sizeof *selection->modules, by_number);
         count = selection->count;
+        result = mcjit_stubs_prepare(engine, selection, err);
         for (size_t i = 0; i < count && !result; i++)
             result = make_ready(engine, selection, selection->modules[i], err);
         if (result || count != selection->count)

@@ -36,6 +36,7 @@ static void begin_asking(struct mcjit_engine *engine, struct mcjit_symbol *symbo
 {
     symbol->is_asking = true;
     symbol->asker = pthread_self();
+    symbol->asker_entry = mcjit_entry_settle(frame_addr);
     symbol->asker_frame = frame_addr;
     symbol->next_asked = engine->asked;
     engine->asked = symbol;
@@ -52,13 +53,24 @@ static void end_asking(struct mcjit_engine *engine, struct mcjit_symbol *symbol)
     pthread_cond_broadcast(&engine->creator_answered);
 }
 
+/* Stacks grow down: what was asked from below this frame is not on this stack any more. Another
+ * stack is there as long as its first call is. */
+static bool is_still_asked(const struct mcjit_symbol *symbol, uint64_t entry_id,
+                           uintptr_t frame_addr)
+{
+    if (symbol->asker_entry == entry_id)
+        return symbol->asker_frame >= frame_addr;
+    return mcjit_entry_is_under_way(symbol->asker_entry);
+}
+
 int mcjit_check_creators(struct mcjit_engine *engine, uintptr_t frame_addr, struct jd_error *err)
 {
+    uint64_t entry_id = mcjit_entry_settle(frame_addr);
     struct mcjit_symbol *left = NULL, *next;
     for (struct mcjit_symbol *symbol = engine->asked; symbol; symbol = next) {
         next = symbol->next_asked;
-        /* Stacks grow down: what is asked from below this frame is not on the stack any more. */
-        if (!pthread_equal(symbol->asker, pthread_self()) || symbol->asker_frame >= frame_addr)
+        if (!pthread_equal(symbol->asker, pthread_self()) ||
+            is_still_asked(symbol, entry_id, frame_addr))
             continue;
         end_asking(engine, symbol);
         left = symbol;
@@ -87,9 +99,9 @@ static int ask_creator(struct mcjit_engine *engine, struct mcjit_symbol *symbol,
         return JD_OK;
     }
     begin_asking(engine, symbol, (uintptr_t)__builtin_frame_address(0));
-    pthread_mutex_unlock(&engine->lock);
+    mcjit_unlock(engine);
     result = creator(context, &engine->base, symbol->name, kind, &creation, err);
-    pthread_mutex_lock(&engine->lock);
+    mcjit_lock(engine);
     end_asking(engine, symbol);
     if (result)
         return jd_fail(err, result, symbol->name, "the creator failed");
@@ -191,7 +203,8 @@ static int resolve_reference(struct mcjit_engine *engine, struct mcjit_selection
         return jd_fail(err, JD_E_UNRESOLVED, symbol->name,
                        "unresolved: declared in %s and defined nowhere", module->ir.name);
     definer = symbol->is_user_defined ? NULL : mcjit_definer(engine, symbol);
-    return definer ? mcjit_select(selection, definer, err) : JD_OK;
+    return definer && !mcjit_can_wait(engine, symbol) ? mcjit_select(selection, definer, err)
+                                                      : JD_OK;
 }
 
 /* A definition that lost is a declaration of the one that won. */
@@ -203,7 +216,7 @@ static int select_winners(struct mcjit_engine *engine, struct mcjit_selection *s
         const struct mcjit_symbol *symbol = module->definitions[i].symbol;
         struct mcjit_module *definer =
             symbol->is_user_defined ? NULL : mcjit_definer(engine, symbol);
-        if (definer && definer != module)
+        if (definer && definer != module && !mcjit_can_wait(engine, symbol))
             result = mcjit_select(selection, definer, err);
     }
     return result;

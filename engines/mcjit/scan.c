@@ -60,6 +60,12 @@ char *mcjit_local_name(const struct mcjit_module *module, LLVMValueRef global)
     return mcjit_text_join(name, length, suffix, strlen(suffix));
 }
 
+char *mcjit_body_name(const struct mcjit_symbol *symbol)
+{
+    static const char prefix[] = "jitduel.body.";
+    return mcjit_text_join(prefix, sizeof prefix - 1, symbol->name, strlen(symbol->name));
+}
+
 static int out_of_memory(const struct mcjit_module *module, struct jd_error *err)
 {
     return jd_fail(err, JD_E_NO_MEMORY, module->ir.name, "no room for the module's symbols");
@@ -162,6 +168,10 @@ static int scan_definition(struct mcjit_engine *engine, struct mcjit_module *mod
                                                     LLVMGlobalGetValueType(global));
         definition.align_bytes = LLVMGetAlignment(global);
     }
+    if (LLVMIsAGlobalAlias(global) && LLVMIsAFunction(LLVMAliasGetAliasee(global)))
+        result = mcjit_scan_symbol(engine, LLVMAliasGetAliasee(global), &definition.alias_of, err);
+    if (result)
+        return result;
     return add_definition(module, &definition, err);
 }
 

@@ -64,9 +64,9 @@ static void run_one(struct mcjit_engine *engine, const struct run *run)
     structor->has_run = true;
     if (!function)
         return;
-    pthread_mutex_unlock(&engine->lock);
+    mcjit_unlock(engine);
     function();
-    pthread_mutex_lock(&engine->lock);
+    mcjit_lock(engine);
 }
 
 int mcjit_run_constructors(struct mcjit_engine *engine, struct jd_error *err)
@@ -87,9 +87,9 @@ int mcjit_run_destructors(struct mcjit_engine *engine, struct jd_error *err)
     struct run *runs;
     size_t count;
     int result;
-    pthread_mutex_unlock(&engine->lock);
+    mcjit_unlock(engine);
     jd_exit_list_run(&engine->exits);
-    pthread_mutex_lock(&engine->lock);
+    mcjit_lock(engine);
     result = collect(engine, true, &runs, &count, err);
     if (result)
         return result;

@@ -23,8 +23,11 @@ enum mcjit_rank { MCJIT_RANK_NONE, MCJIT_RANK_WEAK, MCJIT_RANK_COMMON, MCJIT_RAN
 struct mcjit_symbol {
     char *name; /**< as the object file has it; owned by the table */
     uint64_t hash;
-    uintptr_t addr;   /**< where the name is; 0: not known (yet) */
-    uint32_t definer; /**< number of the module whose definition wins; 0: none */
+    uintptr_t addr;       /**< where the name is; 0: not known (yet) */
+    uintptr_t body_addr;  /**< of a function with a stub, once it is compiled */
+    uint32_t stub_number; /**< its stub's index, plus 1; then `addr` is the stub's. 0: none */
+    struct mcjit_symbol *alias_of; /**< the winning definition is an alias of this function */
+    uint32_t definer;              /**< number of the module whose definition wins; 0: none */
     enum mcjit_rank rank;
     uint64_t common_bytes;  /**< size of the winning common definition */
     uint32_t align_bytes;   /**< largest alignment that any common definition asked for */
@@ -32,12 +35,14 @@ struct mcjit_symbol {
     uint32_t mapped_in;     /**< generation that was told `addr`; 0: none */
     uint32_t creator_epoch; /**< the creator that said "not mine"; 0: none did */
     pthread_t asker;        /**< valid while is_asking, as the next two */
+    uint64_t asker_entry;   /**< first call of that thread that asks; 0: none */
     uintptr_t asker_frame;  /**< stack frame that asks */
     struct mcjit_symbol *next_asked;
     bool is_asking;         /**< a creator is being asked for it */
     bool is_user_defined;   /**< define_symbol */
     bool is_bound;          /**< compiled code or a caller has its address: it can no longer move */
     bool is_defined_in_asm; /**< the definition cannot be turned into a declaration */
+    bool is_function;       /**< of the winning definition */
     bool is_tls;            /**< `addr` is that of the emulated-TLS control object */
 };
 
