@@ -267,6 +267,14 @@ static int open_files(struct run *run)
     return 0;
 }
 
+/* An engine that compiles ahead may still wait with whole modules. */
+static bool is_lazy(const struct jd_program_spec *spec)
+{
+    bool is_by_module = spec->options.granularity == JD_GRAN_MODULE;
+    return !spec->options.is_lazy_disabled &&
+           spec->ops->caps & (is_by_module ? JD_CAP_LAZY | JD_CAP_GRAN_MODULE : JD_CAP_LAZY);
+}
+
 static int write_stats(void *context, int status)
 {
     struct run *run = context;
@@ -276,7 +284,7 @@ static int write_stats(void *context, int status)
         .granularity = run->granularity,
         .entry = run->spec.entry ? run->spec.entry : "main",
         .opt_level = run->spec.options.opt_level,
-        .is_lazy_disabled = run->spec.options.is_lazy_disabled,
+        .is_lazy = is_lazy(&run->spec),
         .files = run->files,
         .file_count = run->file_count,
         .exit_code = status,

@@ -144,15 +144,15 @@ static json_t *stats_json(const struct jd_run_facts *facts, const struct jd_coun
     /* Memory first: what follows uses some. */
     json_t *memory = memory_json(counters);
     jd_phases_read(facts->phases, &totals);
-    return json_pack(
-        "{s:s, s:s, s:s, s:i, s:b, s:o, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema",
-        "jitduel-run/1", "engine", facts->engine, "granularity", facts->granularity, "opt_level",
-        (int)facts->opt_level, "is_lazy", !facts->is_lazy_disabled, "files", files_json(facts),
-        "entry", facts->entry, "exit_code", facts->exit_code, "time_to_main_ns",
-        span(facts->start_ns, times->main_ns), "time_to_exit_ns",
-        span(facts->start_ns, times->ended_ns), "spans_ns", spans_json(times), "phases_ns",
-        phases_json(&totals), "first_calls", first_calls_json(facts, &totals), "counters",
-        counters_json(counters), "memory", memory);
+    return json_pack("{s:s, s:s, s:s, s:i, s:b, s:o, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                     "schema", "jitduel-run/1", "engine", facts->engine, "granularity",
+                     facts->granularity, "opt_level", (int)facts->opt_level, "is_lazy",
+                     facts->is_lazy, "files", files_json(facts), "entry", facts->entry, "exit_code",
+                     facts->exit_code, "time_to_main_ns", span(facts->start_ns, times->main_ns),
+                     "time_to_exit_ns", span(facts->start_ns, times->ended_ns), "spans_ns",
+                     spans_json(times), "phases_ns", phases_json(&totals), "first_calls",
+                     first_calls_json(facts, &totals), "counters", counters_json(counters),
+                     "memory", memory);
 }
 
 int jd_run_stats_write(const char *path, const struct jd_run_facts *facts, struct jd_error *err)

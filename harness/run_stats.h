@@ -15,7 +15,7 @@ struct jd_run_facts {
     const char *granularity; /**< "default", "function", ... */
     const char *entry;
     unsigned opt_level;
-    bool is_lazy_disabled;
+    bool is_lazy; /**< something is compiled at its first call */
     const char *const *files;
     size_t file_count;
     int exit_code;

@@ -314,6 +314,7 @@ def stats_name_the_run(context):
     expect(value["engine"] == context.engine, "another engine")
     expect(value["opt_level"] == 2, "the default level is 2")
     expect(value["exit_code"] == 42, "another exit code")
+    expect(value["is_lazy"] == is_lazy(context), "is_lazy says what the engine does not do")
     expect([os.path.basename(f) for f in value["files"]] == ["caller.ll", "callee.ll"],
            "other files")
 
@@ -321,6 +322,30 @@ def stats_name_the_run(context):
 case("run.stats_name_the_run", "engine",
      ["run", "-e", "{engine}", "--stats", "stats.json", "--extra-module", "{ir}/callee.ll",
       "{ir}/caller.ll", "--", "x"], code=42, check=stats_name_the_run)
+
+
+def waits_with_modules(context):
+    return "granularity-module" in context.caps
+
+
+def modules_on_demand(context):
+    """What nothing calls is not compiled, where an engine can wait with modules."""
+    if not waits_with_modules(context):
+        return
+    value = context.stats()
+    expect(value["is_lazy"], "something waits for its first call")
+    expect(value["granularity"] == "module", "another granularity")
+    expect(value["counters"]["modules_added"] == 3, "not all modules")
+    expect(value["counters"]["modules_compiled"] == 2, "not those modules that are called")
+    expect(value["counters"]["stubs_live"] >= 1, "no stub between modules")
+
+
+case("run.modules_on_demand", "engine",
+     ["run", "-e", "{engine}", "--granularity", "module", "--stats", "stats.json",
+      "{ir}/caller.ll", "{ir}/callee.ll", "{ir}/aside.ll", "--", "x"],
+     code=lambda c: 42 if waits_with_modules(c) else 69,
+     err=lambda c: None if waits_with_modules(c) else one_line(r".+: .+"),
+     check=modules_on_demand)
 run("stats_to_stdout", "hello.ll", "--stats", "/dev/stdout", code=1,
     out=HELLO + r"\n\{.*\"jitduel-run/1\".*\}\n")
 
