@@ -1,29 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Holes in LLVM's C API that the legacy engine needs filled, second half: partitions and the
-// persistent pipeline. No policy, no globals, no exceptions; see codegen_shim.h.
-// Sources: llvm/IR/Function.h (splice, stealArgumentListFrom), llvm/Transforms/Utils/ValueMapper.h,
-// llvm/Target/TargetMachine.h (addPassesToEmitFile).
+// Holes in LLVM's C API that the legacy engine needs filled, second part: partitions. No policy, no
+// globals, no exceptions; see codegen_shim.h.
+// Sources: llvm/IR/Function.h (splice, stealArgumentListFrom), llvm/Transforms/Utils/ValueMapper.h.
 
 #include "source_shim.hpp"
 
-#include <llvm/ADT/StringExtras.h>
+#include <llvm/Analysis/MemoryBuiltins.h>
 #include <llvm/IR/Constants.h>
-#include <llvm/IR/InlineAsm.h>
-#include <llvm/IR/InstIterator.h>
-#include <llvm/IR/LegacyPassManager.h>
-#include <llvm/Support/raw_ostream.h>
-#include <llvm/Target/TargetMachine.h>
+#include <llvm/IR/IntrinsicInst.h>
 #include <llvm/Transforms/Utils/ValueMapper.h>
 
 using namespace llvm;
-
-struct legacy_codegen {
-    SmallVector<char, 0> Buffer;
-    raw_svector_ostream Stream{Buffer};
-    TargetMachine *TM;
-    std::unique_ptr<legacy::PassManager> Passes; // null: to be built anew
-};
 
 struct legacy_partition final : ValueMaterializer {
     legacy_source &Source;
@@ -117,8 +105,30 @@ struct legacy_partition final : ValueMaterializer {
         Variable->setDSOLocal(true);
     }
 
+    // Sizes of objects that the source defines, as far as they are known: to a partition most of
+    // those objects are declarations without a size.
+    void foldSizes(Function &From)
+    {
+        for (StringRef Name : {"llvm.objectsize.i64.p0", "llvm.objectsize.i32.p0"}) {
+            Function *Intrinsic = Source.M->getFunction(Name);
+            if (!Intrinsic)
+                continue;
+            for (User *U : make_early_inc_range(Intrinsic->users())) {
+                auto *Call = dyn_cast<IntrinsicInst>(U);
+                if (!Call || Call->getFunction() != &From)
+                    continue;
+                if (Value *Size =
+                        lowerObjectSizeCall(Call, Source.M->getDataLayout(), nullptr, false)) {
+                    Call->replaceAllUsesWith(Size);
+                    Call->eraseFromParent();
+                }
+            }
+        }
+    }
+
     void addFunction(Function &From)
     {
+        foldSizes(From);
         Function &To = *cast<Function>(Mapper.mapValue(From));
         Source.markLabels(From);
         To.copyAttributesFrom(&From);
@@ -189,66 +199,4 @@ char *legacy_partition_close(legacy_partition *P)
             return Message;
     P->Map.clear(); // its keys are values of the source, which the partition may outlive
     return nullptr;
-}
-
-static bool buildPasses(legacy_codegen &C)
-{
-    C.Passes = std::make_unique<legacy::PassManager>();
-    return !C.TM->addPassesToEmitFile(*C.Passes, C.Stream, nullptr, CodeGenFileType::ObjectFile,
-                                      true);
-}
-
-// "1:" in assembly. MCContext::reset keeps such labels (LLVM 19), so that a pipeline that has seen
-// one would mistake the next for it.
-static bool hasNumberedLabel(StringRef Asm)
-{
-    for (size_t At = Asm.find(':'); At != StringRef::npos; At = Asm.find(':', At + 1))
-        if (At && isDigit(Asm[At - 1]))
-            return true;
-    return false;
-}
-
-static bool hasNumberedLabel(const Module &M)
-{
-    if (hasNumberedLabel(M.getModuleInlineAsm()))
-        return true;
-    for (const Function &F : M)
-        for (const Instruction &I : instructions(F))
-            if (const auto *Call = dyn_cast<CallBase>(&I))
-                if (const auto *Asm = dyn_cast<InlineAsm>(Call->getCalledOperand()))
-                    if (hasNumberedLabel(Asm->getAsmString()))
-                        return true;
-    return false;
-}
-
-legacy_codegen *legacy_codegen_create(LLVMTargetMachineRef Machine)
-{
-    auto C = std::make_unique<legacy_codegen>();
-    C->TM = reinterpret_cast<TargetMachine *>(Machine);
-    return buildPasses(*C) ? C.release() : nullptr;
-}
-
-void legacy_codegen_split_data(LLVMTargetMachineRef Machine)
-{
-    reinterpret_cast<TargetMachine *>(Machine)->Options.DataSections = true;
-}
-
-void legacy_codegen_destroy(legacy_codegen *C)
-{
-    delete C;
-}
-
-void legacy_codegen_run(legacy_codegen *C, LLVMModuleRef Module, const void **OutBytes,
-                        size_t *OutSizeBytes)
-{
-    const llvm::Module &M = *unwrap(Module);
-    const bool IsLast = hasNumberedLabel(M);
-    C->Buffer.clear();
-    if (!C->Passes)
-        buildPasses(*C); // it could be built before
-    C->Passes->run(*unwrap(Module));
-    if (IsLast)
-        C->Passes.reset();
-    *OutBytes = C->Buffer.data();
-    *OutSizeBytes = C->Buffer.size();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the two C++ shims of the legacy engine share: a source module and its labels.
-// Seen by source_shim.cc and codegen_shim.cc only; C sees codegen_shim.h.
+// What source_shim.cc and codegen_shim.cc share: a source module and its labels.
+// Seen by those two only; C sees codegen_shim.h.
 
 #ifndef JITDUEL_LEGACY_SOURCE_SHIM_HPP
 #define JITDUEL_LEGACY_SOURCE_SHIM_HPP
