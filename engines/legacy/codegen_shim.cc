@@ -135,7 +135,9 @@ struct legacy_partition final : ValueMaterializer {
         To.setLinkage(GlobalValue::ExternalLinkage);
         To.setVisibility(GlobalValue::DefaultVisibility);
         To.setDLLStorageClass(GlobalValue::DefaultStorageClass);
-        To.setDSOLocal(true);
+        // Near, the assembler would settle the function's references to itself, and its address
+        // would not be that of its stub. The linker binds its calls to itself.
+        To.setDSOLocal(false);
         To.setSection("");
         To.setMetadata(LLVMContext::MD_prof, From.getMetadata(LLVMContext::MD_prof));
         To.stealArgumentListFrom(From);
