@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The generator's computations: arithmetic, comparisons, conversions, vectors, intrinsics, and the
+ * hash of any value. Each is total: it has one result for all operands.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "generate_private.h"
+
+/* Emit "%v<id> = <rest>" and keep it. */
+#define DEFINE(g, type, ...) define((g), (type), fresh_value(g), __VA_ARGS__)
+
+static unsigned define(struct gen *g, enum type type, unsigned id, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static unsigned define(struct gen *g, enum type type, unsigned id, const char *format, ...)
+{
+    char rest[4096];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(rest, sizeof rest, format, arguments);
+    va_end(arguments);
+    emit(g, "%%v%u = %s", id, rest);
+    return keep(g, type, id);
+}
+
+/* Operands in the order of the array: the order of a call's arguments would be the compiler's. */
+static void draw(struct gen *g, enum type type, const char **out, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        out[i] = operand(g, type);
+}
+
+static unsigned element_bits(const struct gen *g, enum type type)
+{
+    const struct type_info *info = info_of(g, type);
+    return info->kind == KIND_VECTOR ? info_of(g, info->element)->bits : info->bits;
+}
+
+static bool is_floating(const struct gen *g, enum type type)
+{
+    const struct type_info *info = info_of(g, type);
+    return info->kind == KIND_FLOAT ||
+           (info->kind == KIND_VECTOR && info_of(g, info->element)->kind == KIND_FLOAT);
+}
+
+static unsigned binary(struct gen *g, enum type type)
+{
+    static const char *const ints[] = {"add", "sub", "mul", "and", "or", "xor", "add", "xor"};
+    static const char *const floats[] = {"fadd", "fsub", "fmul", "fdiv", "fadd", "fmul"};
+    const char *name = is_floating(g, type) ? floats[below(g, 6)] : ints[below(g, 8)];
+    const char *x[2];
+    draw(g, type, x, 2);
+    return DEFINE(g, type, "%s %s %s, %s", name, type_text(g, type), x[0], x[1]);
+}
+
+static unsigned shift(struct gen *g, enum type type)
+{
+    static const char *const names[] = {"shl", "lshr", "ashr"};
+    int bits = (int)element_bits(g, type);
+    const char *text = type_text(g, type), *name = names[below(g, 3)];
+    unsigned amount =
+        DEFINE(g, type, "%s %s %s, %s", (bits & (bits - 1)) == 0 ? "and" : "urem", text,
+               operand(g, type), splat(g, type, (bits & (bits - 1)) == 0 ? bits - 1 : bits));
+    return DEFINE(g, type, "%s %s %s, %%v%u", name, text, operand(g, type), amount);
+}
+
+/* Unsigned divisors are odd; signed ones small and positive, so that nothing overflows. */
+static unsigned divide(struct gen *g, enum type type)
+{
+    const char *text = type_text(g, type);
+    bool is_signed = element_bits(g, type) >= 7 && one_in(g, 2), is_rest = one_in(g, 2);
+    const char *dividend = operand(g, type), *divisor = operand(g, type);
+    if (is_signed)
+        divisor =
+            value_text(g, DEFINE(g, type, "and %s %s, %s", text, divisor, splat(g, type, 31)));
+    unsigned odd = DEFINE(g, type, "or %s %s, %s", text, divisor, splat(g, type, 1));
+    const char *name = is_signed ? (is_rest ? "srem" : "sdiv") : (is_rest ? "urem" : "udiv");
+    return DEFINE(g, type, "%s %s %s, %%v%u", name, text, dividend, odd);
+}
+
+static const char *any_predicate(struct gen *g, bool is_float)
+{
+    static const char *const ints[] = {"eq",  "ne",  "ugt", "uge", "ult",
+                                       "ule", "sgt", "sge", "slt", "sle"};
+    static const char *const floats[] = {"oeq", "ogt", "oge", "olt", "ole", "one", "ord",
+                                         "ueq", "ugt", "uge", "ult", "ule", "une", "uno"};
+    return is_float ? floats[below(g, 14)] : ints[below(g, 10)];
+}
+
+/* A comparison of scalars or vectors; not kept, for a vector of i1 has no place in the pool. */
+static unsigned compare(struct gen *g, enum type type)
+{
+    bool is_float = is_floating(g, type);
+    unsigned id = fresh_value(g);
+    const char *predicate = any_predicate(g, is_float), *x[2];
+    draw(g, type, x, 2);
+    emit(g, "%%v%u = %s %s %s %s, %s", id, is_float ? "fcmp" : "icmp", predicate,
+         type_text(g, type), x[0], x[1]);
+    return id;
+}
+
+static unsigned choose(struct gen *g, enum type type)
+{
+    const char *text = type_text(g, type);
+    const struct type_info *info = info_of(g, type);
+    bool is_by_element = info->kind == KIND_VECTOR && one_in(g, 2);
+    unsigned condition = compare(g, is_by_element ? type : any_scalar(g));
+    const char *x[2];
+    draw(g, type, x, 2);
+    if (is_by_element)
+        return DEFINE(g, type, "select <%u x i1> %%v%u, %s %s, %s %s", info->count, condition, text,
+                      x[0], text, x[1]);
+    return DEFINE(g, type, "select i1 %%v%u, %s %s, %s %s", condition, text, x[0], text, x[1]);
+}
+
+static unsigned convert_float(struct gen *g, enum type from, const char *value, enum type to)
+{
+    const struct type_info *source = info_of(g, from), *target = info_of(g, to);
+    if (target->kind == KIND_FLOAT) {
+        if (source->bits == target->bits)
+            return DEFINE(g, to, "fneg %s %s", target->text, value);
+        return DEFINE(g, to, "%s %s %s to %s", source->bits < target->bits ? "fpext" : "fptrunc",
+                      source->text, value, target->text);
+    }
+    const char *sign = one_in(g, 2) ? "si" : "ui";
+    need(g, "declare %s @llvm.fpto%s.sat.%s.%s(%s)", target->text, sign, target->name, source->name,
+         source->text);
+    return DEFINE(g, to, "call %s @llvm.fpto%s.sat.%s.%s(%s %s)", target->text, sign, target->name,
+                  source->name, source->text, value);
+}
+
+/* One scalar type to another. Saturating, so that no value is out of range. */
+static unsigned convert(struct gen *g, enum type from, const char *value, enum type to)
+{
+    const struct type_info *source = info_of(g, from), *target = info_of(g, to);
+    if (source->kind == KIND_FLOAT)
+        return convert_float(g, from, value, to);
+    if (target->kind == KIND_FLOAT)
+        return DEFINE(g, to, "%s %s %s to %s", one_in(g, 2) ? "sitofp" : "uitofp", source->text,
+                      value, target->text);
+    if (source->bits == target->bits)
+        return DEFINE(g, to, "freeze %s %s", source->text, value);
+    if (source->bits > target->bits)
+        return DEFINE(g, to, "trunc %s %s to %s", source->text, value, target->text);
+    return DEFINE(g, to, "%s %s %s to %s", one_in(g, 2) ? "sext" : "zext", source->text, value,
+                  target->text);
+}
+
+/* The largest integer does not fit the smallest float, and 80 or 128 bits convert to common sizes.
+ */
+static bool converts(const struct gen *g, enum type from, enum type to)
+{
+    if ((from == T_I128 && to == T_F32) || (from == T_F32 && to == T_I128))
+        return false;
+    if (from == T_LONG || to == T_LONG) {
+        enum type other = from == T_LONG ? to : from;
+        return other == T_I32 || other == T_I64 || other == T_F64 || other == T_F32;
+    }
+    return is_scalar(g, from) && is_scalar(g, to);
+}
+
+static unsigned cast(struct gen *g, enum type to)
+{
+    enum type from = any_scalar(g);
+    if (!converts(g, from, to))
+        from = to == T_LONG ? T_F64 : T_I64;
+    return convert(g, from, operand(g, from), to);
+}
+
+static unsigned count_bits(struct gen *g, enum type type)
+{
+    static const char *const names[] = {"ctpop", "bitreverse", "ctlz", "cttz", "abs", "bswap"};
+    const struct type_info *info = info_of(g, type);
+    unsigned which = below(g, info->kind == KIND_INT && info->bits % 16 == 0 ? 6 : 5);
+    if (element_bits(g, type) == 1)
+        which = 0;
+    bool has_flag = which >= 2 && which <= 4;
+    need(g, "declare %s @llvm.%s.%s(%s%s)", info->text, names[which], info->name, info->text,
+         has_flag ? ", i1" : "");
+    return DEFINE(g, type, "call %s @llvm.%s.%s(%s %s%s)", info->text, names[which], info->name,
+                  info->text, operand(g, type), has_flag ? ", i1 false" : "");
+}
+
+static unsigned combine(struct gen *g, enum type type)
+{
+    static const char *const names[] = {"smax",     "smin",     "umax",     "umin", "uadd.sat",
+                                        "sadd.sat", "usub.sat", "ssub.sat", "fshl", "fshr"};
+    const struct type_info *info = info_of(g, type);
+    unsigned which = element_bits(g, type) == 1 ? 2 : below(g, 10);
+    const char *x[3];
+    draw(g, type, x, 3);
+    need(g, "declare %s @llvm.%s.%s(%s, %s%s%s)", info->text, names[which], info->name, info->text,
+         info->text, which >= 8 ? ", " : "", which >= 8 ? info->text : "");
+    if (which >= 8)
+        return DEFINE(g, type, "call %s @llvm.%s.%s(%s %s, %s %s, %s %s)", info->text, names[which],
+                      info->name, info->text, x[0], info->text, x[1], info->text, x[2]);
+    return DEFINE(g, type, "call %s @llvm.%s.%s(%s %s, %s %s)", info->text, names[which],
+                  info->name, info->text, x[0], info->text, x[1]);
+}
+
+static unsigned with_overflow(struct gen *g, enum type type)
+{
+    static const char *const names[] = {"sadd", "uadd", "ssub", "usub", "smul", "umul"};
+    const struct type_info *info = info_of(g, type);
+    const char *name = names[below(g, 6)];
+    need(g, "declare { %s, i1 } @llvm.%s.with.overflow.%s(%s, %s)", info->text, name, info->name,
+         info->text, info->text);
+    unsigned both = fresh_value(g);
+    const char *x[2];
+    draw(g, type, x, 2);
+    emit(g, "%%v%u = call { %s, i1 } @llvm.%s.with.overflow.%s(%s %s, %s %s)", both, info->text,
+         name, info->name, info->text, x[0], info->text, x[1]);
+    DEFINE(g, T_I1, "extractvalue { %s, i1 } %%v%u, 1", info->text, both);
+    return DEFINE(g, type, "extractvalue { %s, i1 } %%v%u, 0", info->text, both);
+}
+
+/* Out of a vector: one element, or all of them reduced. */
+static unsigned from_vector(struct gen *g, enum type type)
+{
+    enum type vector = type == T_I32   ? T_V4I32
+                       : type == T_I64 ? T_V2I64
+                       : type == T_I8  ? T_V16I8
+                       : type == T_I16 ? T_V3I16
+                       : type == T_F64 ? T_V2F64
+                                       : T_V8F32;
+    const struct type_info *info = info_of(g, vector);
+    static const char *const names[] = {"add", "xor", "umax", "smin", "mul"};
+    if (!is_floating(g, type) && one_in(g, 3)) {
+        const char *name = names[below(g, 5)];
+        need(g, "declare %s @llvm.vector.reduce.%s.%s(%s)", type_text(g, type), name, info->name,
+             info->text);
+        return DEFINE(g, type, "call %s @llvm.vector.reduce.%s.%s(%s %s)", type_text(g, type), name,
+                      info->name, info->text, operand(g, vector));
+    }
+    const char *index = index_below(g, info->count);
+    return DEFINE(g, type, "extractelement %s %s, i64 %s", info->text, operand(g, vector), index);
+}
+
+static unsigned inline_assembly(struct gen *g)
+{
+    const char *text =
+        g->cpu == DIFF_CPU_X86_64 ? "leaq 5($1,$1,2), $0\", \"=r,r" : "add $0, $1, #5\", \"=r,r";
+    return DEFINE(g, T_I64, "call i64 asm \"%s\"(i64 %s)", text, operand(g, T_I64));
+}
+
+static unsigned hashed(struct gen *g, enum type type)
+{
+    enum type from = any_type(g);
+    const char *hash = hash_of(g, from, operand(g, from));
+    return convert(g, T_I64, hash, type);
+}
+
+static unsigned compute_int(struct gen *g, enum type type)
+{
+    bool has_vector = type == T_I8 || type == T_I16 || type == T_I32 || type == T_I64;
+    switch (below(g, 14)) {
+    case 0:
+        return shift(g, type);
+    case 1:
+        return divide(g, type);
+    case 2:
+        return choose(g, type);
+    case 3:
+    case 4:
+        return cast(g, type);
+    case 5:
+        return count_bits(g, type);
+    case 6:
+        return combine(g, type);
+    case 7:
+        return has_vector ? with_overflow(g, type) : binary(g, type);
+    case 8:
+        return has_vector ? from_vector(g, type) : binary(g, type);
+    case 9:
+        return hashed(g, type);
+    case 10:
+        if (type == T_I1)
+            return keep(g, T_I1, compare(g, any_scalar(g)));
+        return type == T_I64 && one_in(g, 3) ? inline_assembly(g) : binary(g, type);
+    default:
+        return type == T_I1 ? keep(g, T_I1, compare(g, any_scalar(g))) : binary(g, type);
+    }
+}
+
+static unsigned float_function(struct gen *g, enum type type)
+{
+    static const char *const names[] = {"sqrt", "floor", "ceil", "trunc", "fabs", "nearbyint"};
+    const struct type_info *info = info_of(g, type);
+    const char *name = names[below(g, 6)];
+    need(g, "declare %s @llvm.%s.%s(%s)", info->text, name, info->name, info->text);
+    return DEFINE(g, type, "call %s @llvm.%s.%s(%s %s)", info->text, name, info->name, info->text,
+                  operand(g, type));
+}
+
+static unsigned compute_float(struct gen *g, enum type type)
+{
+    const struct type_info *info = info_of(g, type);
+    const char *x[3];
+    draw(g, type, x, 3);
+    switch (below(g, 10)) {
+    case 0:
+        return choose(g, type);
+    case 1:
+    case 2:
+        return cast(g, type);
+    case 3:
+        return float_function(g, type);
+    case 4:
+        return DEFINE(g, type, "fneg %s %s", info->text, x[0]);
+    case 5:
+        return type == T_LONG ? binary(g, type) : from_vector(g, type);
+    case 6:
+        if (type == T_LONG || !one_in(g, 3))
+            return binary(g, type);
+        need(g, "declare %s @llvm.fma.%s(%s, %s, %s)", info->text, info->name, info->text,
+             info->text, info->text);
+        return DEFINE(g, type, "call %s @llvm.fma.%s(%s %s, %s %s, %s %s)", info->text, info->name,
+                      info->text, x[0], info->text, x[1], info->text, x[2]);
+    case 7:
+        return one_in(g, 4) && type != T_LONG
+                   ? DEFINE(g, type, "frem %s %s, %s", info->text, x[0], x[1])
+                   : binary(g, type);
+    default:
+        return binary(g, type);
+    }
+}
+
+static unsigned shuffle(struct gen *g, enum type type)
+{
+    const struct type_info *info = info_of(g, type);
+    char mask[256];
+    size_t used = 0;
+    for (unsigned i = 0; i < info->count; i++)
+        used += (size_t)snprintf(mask + used, sizeof mask - used, "%si32 %u", i ? ", " : "",
+                                 below(g, 2 * info->count));
+    const char *x[2];
+    draw(g, type, x, 2);
+    return DEFINE(g, type, "shufflevector %s %s, %s %s, <%u x i32> <%s>", info->text, x[0],
+                  info->text, x[1], info->count, mask);
+}
+
+static unsigned compute_vector(struct gen *g, enum type type)
+{
+    const struct type_info *info = info_of(g, type);
+    bool is_float = is_floating(g, type), is_128 = type <= T_V16I8;
+    const char *index, *x[2];
+    switch (below(g, 9)) {
+    case 0:
+        return is_float ? binary(g, type) : shift(g, type);
+    case 1:
+        return choose(g, type);
+    case 2:
+        return shuffle(g, type);
+    case 3:
+        index = index_below(g, info->count);
+        x[0] = operand(g, type);
+        x[1] = operand(g, info->element);
+        return DEFINE(g, type, "insertelement %s %s, %s %s, i64 %s", info->text, x[0],
+                      type_text(g, info->element), x[1], index);
+    case 4:
+        if (!is_128)
+            return binary(g, type);
+        enum type from = (enum type)(T_V4I32 + below(g, 3));
+        if (from == type)
+            return binary(g, type);
+        return DEFINE(g, type, "bitcast %s %s to %s", type_text(g, from), operand(g, from),
+                      info->text);
+    case 5:
+        return is_float ? float_function(g, type) : combine(g, type);
+    case 6:
+        return is_float || !one_in(g, 3) ? binary(g, type) : divide(g, type);
+    case 7:
+        return is_float ? binary(g, type) : count_bits(g, type);
+    default:
+        return binary(g, type);
+    }
+}
+
+static unsigned compute_struct(struct gen *g, enum type type)
+{
+    const struct type_info *info = info_of(g, type);
+    unsigned index = below(g, info->count);
+    if (one_in(g, 3)) /* Out of one, into the pool. */
+        DEFINE(g, info->members[index], "extractvalue %s %s, %u", info->text, operand(g, type),
+               index);
+    const char *whole = operand(g, type), *part = operand(g, info->members[index]);
+    return DEFINE(g, type, "insertvalue %s %s, %s %s, %u", info->text, whole,
+                  type_text(g, info->members[index]), part, index);
+}
+
+unsigned compute(struct gen *g, enum type type)
+{
+    switch (info_of(g, type)->kind) {
+    case KIND_INT:
+        return compute_int(g, type);
+    case KIND_FLOAT:
+        return compute_float(g, type);
+    case KIND_VECTOR:
+        return compute_vector(g, type);
+    default:
+        return compute_struct(g, type);
+    }
+}
+
+const char *index_below(struct gen *g, unsigned bound)
+{
+    if (one_in(g, 3))
+        return splat(g, T_I64, (int)below(g, bound));
+    return value_text(g, DEFINE(g, T_I64, "urem i64 %s, %u", operand(g, T_I64), bound));
+}
+
+const char *hash_of(struct gen *g, enum type type, const char *text)
+{
+    if (type == T_I64)
+        return text;
+    g->modules[g->module].hashed_types |= UINT32_C(1) << type;
+    return value_text(g, DEFINE(g, T_I64, "call i64 @hash.%s(%s %s)", info_of(g, type)->name,
+                                type_text(g, type), text));
+}
+
+void mix(struct gen *g, enum type type, const char *text)
+{
+    const char *hash = hash_of(g, type, text);
+    need(g, "declare void @jt_mix(i64)");
+    emit(g, "call void @jt_mix(i64 %s)", hash);
+}
+
+/* Bits of a float, every NaN alike. */
+static void emit_float_hash(const struct type_info *info, struct diff_text *out)
+{
+    text_add(out, "  %%n = fcmp uno %s %%x, %%x\n  %%b = bitcast %s %%x to i%u\n", info->text,
+             info->text, info->bits);
+    if (info->bits < 64)
+        text_add(out, "  %%h = zext i%u %%b to i64\n", info->bits);
+    else if (info->bits == 64)
+        text_add(out, "  %%h = xor i64 %%b, 0\n");
+    else
+        text_add(out,
+                 "  %%s = lshr i%u %%b, 64\n  %%t = trunc i%u %%s to i64\n"
+                 "  %%l = trunc i%u %%b to i64\n  %%m = mul i64 %%t, 1000003\n"
+                 "  %%h = xor i64 %%m, %%l\n",
+                 info->bits, info->bits, info->bits);
+    text_add(out, "  %%r = select i1 %%n, i64 77, i64 %%h\n  ret i64 %%r\n");
+}
+
+static void emit_int_hash(const struct type_info *info, struct diff_text *out)
+{
+    if (info->bits < 64)
+        text_add(out, "  %%r = zext i%u %%x to i64\n  ret i64 %%r\n", info->bits);
+    else
+        text_add(out, "  %%s = lshr i128 %%x, 64\n  %%t = trunc i128 %%s to i64\n"
+                      "  %%l = trunc i128 %%x to i64\n  %%m = mul i64 %%t, 1000003\n"
+                      "  %%r = xor i64 %%m, %%l\n  ret i64 %%r\n");
+}
+
+static void emit_parts_hash(struct gen *g, struct module *module, const struct type_info *info)
+{
+    struct diff_text *out = &module->code;
+    text_add(out, "  %%r0 = add i64 0, %u\n", info->count);
+    for (unsigned i = 0; i < info->count; i++) {
+        enum type part = info->kind == KIND_VECTOR ? info->element : info->members[i];
+        text_add(out, "  %%p%u = %s %s %%x, %s%u\n", i,
+                 info->kind == KIND_VECTOR ? "extractelement" : "extractvalue", info->text,
+                 info->kind == KIND_VECTOR ? "i32 " : "", i);
+        if (part == T_I64) {
+            text_add(out, "  %%h%u = xor i64 %%p%u, 0\n", i, i);
+        } else {
+            module->hashed_types |= UINT32_C(1) << part;
+            text_add(out, "  %%h%u = call i64 @hash.%s(%s %%p%u)\n", i, info_of(g, part)->name,
+                     type_text(g, part), i);
+        }
+        text_add(out, "  %%m%u = mul i64 %%r%u, 31\n  %%r%u = add i64 %%m%u, %%h%u\n", i, i, i + 1,
+                 i, i);
+    }
+    text_add(out, "  ret i64 %%r%u\n", info->count);
+}
+
+void emit_hash_functions(struct gen *g, struct module *module)
+{
+    /* Parts come before the whole in the list of types. */
+    for (unsigned type = T_COUNT; type-- > 0;) {
+        const struct type_info *info = info_of(g, (enum type)type);
+        if (!(module->hashed_types >> type & 1) || type == T_I64)
+            continue;
+        text_add(&module->code, "define internal i64 @hash.%s(%s %%x) {\n", info->name, info->text);
+        if (info->kind == KIND_INT)
+            emit_int_hash(info, &module->code);
+        else if (info->kind == KIND_FLOAT)
+            emit_float_hash(info, &module->code);
+        else
+            emit_parts_hash(g, module, info);
+        text_add(&module->code, "}\n\n");
+    }
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One program run once, in a child: under an engine with some settings, or compiled ahead by LLVM
+ * and the system's linker. What it printed and how it ended come back. Knows nothing of seeds.
+ *
+ * The calling process must not have used LLVM and must have one thread: children are forked from
+ * it, so that none of them pays for loading LLVM.
+ */
+#ifndef JITDUEL_TESTS_DIFF_TRIAL_H
+#define JITDUEL_TESTS_DIFF_TRIAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "jitduel/engine.h"
+
+enum { TRIAL_NAME_BYTES = 48, TRIAL_CONFIGS_MAX = 64, TRIAL_FILES_MAX = 16 };
+
+/** How to run a program. */
+struct trial_config {
+    char name[TRIAL_NAME_BYTES];     /**< "legacy-O2-block" */
+    char options[96];                /**< the same as options of `jitduel run` */
+    const struct jd_engine_ops *ops; /**< NULL: compiled ahead, no engine */
+    unsigned opt_level;
+    enum jd_granularity granularity;
+    unsigned speculate_threads;
+};
+
+/** What to run. All borrowed. */
+struct trial_program {
+    size_t file_count;
+    struct jd_ir files[TRIAL_FILES_MAX];
+    const char *const *arguments; /**< argv[1]...; NULL-terminated, or NULL */
+    const char *directory;        /**< NULL: where we are */
+    const char *input_file;       /**< NULL: /dev/null */
+    unsigned timeout_s;
+};
+
+enum trial_end { TRIAL_EXITED, TRIAL_REFUSED, TRIAL_DIED, TRIAL_TIMED_OUT };
+
+/** What came of it; the texts are owned and end with a NUL. */
+struct trial_outcome {
+    enum trial_end end;
+    int code; /**< exit code or signal */
+    char *output, *messages;
+    size_t output_bytes;
+};
+
+/** All settings of all engines of this build that make a difference, after the two without an
+ * engine (levels 0 and 2). Returns how many. */
+size_t trial_configs(struct trial_config *out);
+/** Only those of engines that are in the build for good: a peer that is slow or refuses much may be
+ * left out by name. */
+bool trial_config_is(const struct trial_config *config, const char *engine);
+
+/** Run it and wait. Ends the process on errors of the system (no memory, no processes). */
+void trial_run(const struct trial_config *config, const struct trial_program *program,
+               struct trial_outcome *out);
+void trial_outcome_fini(struct trial_outcome *outcome);
+/** Same output, same end. */
+bool trial_outcomes_agree(const struct trial_outcome *a, const struct trial_outcome *b);
+
+/** In a child: check text IR and turn it into bitcode. Returns 0 and maps the bytes (MAP_SHARED, to
+ * be unmapped), or -1 with a message on standard error: the generator made something invalid. */
+int trial_assemble(const struct jd_ir *text, struct jd_ir *out_bitcode);
+
+#endif
