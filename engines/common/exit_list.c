@@ -27,8 +27,16 @@ void jd_exit_list_init(struct jd_exit_list *list)
 {
     pthread_mutex_lock(&lock);
     list->latest = NULL;
+    list->alias = NULL;
     list->next = lists;
     lists = list;
+    pthread_mutex_unlock(&lock);
+}
+
+void jd_exit_list_alias(struct jd_exit_list *list, const void *alias)
+{
+    pthread_mutex_lock(&lock);
+    list->alias = alias;
     pthread_mutex_unlock(&lock);
 }
 
@@ -48,12 +56,12 @@ void jd_exit_list_fini(struct jd_exit_list *list)
     pthread_mutex_unlock(&lock);
 }
 
-static bool is_list(const void *handle)
+static struct jd_exit_list *find_list(const void *handle)
 {
-    for (const struct jd_exit_list *list = lists; list; list = list->next)
-        if (list == handle)
-            return true;
-    return false;
+    for (struct jd_exit_list *list = lists; list; list = list->next)
+        if (list == handle || (handle && list->alias == handle))
+            return list;
+    return NULL;
 }
 
 /* Take the entry off its list, and what it has to run from it. The lock is held. */
@@ -99,15 +107,14 @@ int jd_exit_register(void (*function)(void *), void *argument, void *dso_handle)
 {
     struct jd_exit_entry *entry = malloc(sizeof *entry);
     pthread_mutex_lock(&lock);
-    bool is_ours = is_list(dso_handle);
-    if (is_ours && entry) {
-        struct jd_exit_list *list = dso_handle;
+    struct jd_exit_list *list = find_list(dso_handle);
+    if (list && entry) {
         *entry = (struct jd_exit_entry){function, argument, list, list->latest};
         list->latest = entry;
     }
     pthread_mutex_unlock(&lock);
-    if (is_ours && entry)
+    if (list && entry)
         return __cxa_atexit(at_exit, entry, NULL);
     free(entry);
-    return is_ours ? -1 : __cxa_atexit(function, argument, dso_handle);
+    return list ? -1 : __cxa_atexit(function, argument, dso_handle);
 }

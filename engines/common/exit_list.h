@@ -13,11 +13,14 @@ struct jd_exit_entry;
 /** One engine's registrations. Its address is what the engine's code knows as &__dso_handle. */
 struct jd_exit_list {
     struct jd_exit_entry *latest;
+    const void *alias;
     struct jd_exit_list *next; /* all lists of the process */
 };
 
 /** Take part in jd_exit_register. The list must stay where it is until fini. Any thread. */
 void jd_exit_list_init(struct jd_exit_list *list);
+/** A further address that the list goes by: for code that wants its handle near. Any thread. */
+void jd_exit_list_alias(struct jd_exit_list *list, const void *alias);
 /** Forget what did not run; at exit nothing of it is called. Any thread. */
 void jd_exit_list_fini(struct jd_exit_list *list);
 /** Run what is registered, the latest first, each once; what is registered meanwhile runs too. */
