@@ -28,6 +28,10 @@ struct run {
     size_t file_count, main_file_count;
     const char **extra_files;
     size_t extra_count;
+    const char **object_files; /* objects and archives, in the order of the command line */
+    bool *is_archive;
+    size_t object_count;
+    struct jd_ir *objects;
     const char **libraries;
     struct jd_ir *modules;
     const char *stats_option;
@@ -52,6 +56,8 @@ enum option_key {
     KEY_SPECULATE,
     KEY_LOAD,
     KEY_EXTRA_MODULE,
+    KEY_EXTRA_OBJECT,
+    KEY_EXTRA_ARCHIVE,
     KEY_PERF_MAP,
     KEY_GDB
 };
@@ -74,6 +80,10 @@ static const struct argp_option options[] = {
     {"entry", KEY_ENTRY, "FUNCTION", 0, "call this function, with main's arguments (default: main)",
      2},
     {"extra-module", KEY_EXTRA_MODULE, "FILE", 0, "one more IR file, added after the others", 2},
+    {"extra-object", KEY_EXTRA_OBJECT, "FILE", 0,
+     "link a relocatable object file of another compiler, too", 2},
+    {"extra-archive", KEY_EXTRA_ARCHIVE, "FILE", 0,
+     "take the members of a static library that define what is needed", 2},
     {"load", KEY_LOAD, "LIBRARY", 0, "load a shared library first, as dlopen finds it", 2},
     {"no-process-symbols", KEY_NO_PROCESS, NULL, 0,
      "do not resolve symbols in this process and its libraries", 2},
@@ -146,12 +156,22 @@ static int set_number(struct run *run, const char *option, const char *text)
     return 0;
 }
 
+static int add_object(struct run *run, const char *file, bool is_archive)
+{
+    run->is_archive[run->object_count] = is_archive;
+    run->object_files[run->object_count++] = file;
+    return 0;
+}
+
 static error_t parse_file_option(int key, char *arg, struct run *run)
 {
     switch (key) {
     case KEY_EXTRA_MODULE:
         run->extra_files[run->extra_count++] = arg;
         return 0;
+    case KEY_EXTRA_OBJECT:
+    case KEY_EXTRA_ARCHIVE:
+        return add_object(run, arg, key == KEY_EXTRA_ARCHIVE);
     case KEY_LOAD:
         run->libraries[run->spec.library_count++] = arg;
         return 0;
@@ -239,18 +259,54 @@ static int init(struct run *run, int argc)
     size_t count = (size_t)argc + 1;
     run->files = calloc(count, sizeof *run->files);
     run->extra_files = calloc(count, sizeof *run->extra_files);
+    run->object_files = calloc(count, sizeof *run->object_files);
+    run->is_archive = calloc(count, sizeof *run->is_archive);
+    run->objects = calloc(count, sizeof *run->objects);
     run->libraries = calloc(count, sizeof *run->libraries);
     run->modules = calloc(count, sizeof *run->modules);
     run->granularity = "default";
     run->spec.options.opt_level = DEFAULT_OPT_LEVEL;
     run->spec.libraries = run->libraries;
     run->spec.modules = run->modules;
-    if (!run->files || !run->extra_files || !run->libraries || !run->modules)
+    run->spec.objects = run->objects;
+    if (!run->files || !run->extra_files || !run->libraries || !run->modules ||
+        !run->object_files || !run->is_archive || !run->objects)
         return jd_fail(&run->err, JD_E_NO_MEMORY, "run", "no memory");
     return JD_OK;
 }
 
-/* Returns an exit code: a file that is not there differs from one that is not IR. */
+/* Returns an exit code: a file that is not there differs from one that makes no sense. */
+static int report_file(struct run *run, int code)
+{
+    int exit_code = jd_cli_report(&run->err);
+    return code == JD_E_IO ? JD_EXIT_NO_INPUT : exit_code;
+}
+
+/* Each option takes its own kind of file: a slip is named here, not as damage by the engine. */
+static int check_object(struct run *run, size_t number)
+{
+    const struct jd_ir *file = &run->objects[number];
+    bool is_archive = file->size_bytes >= 7 && !memcmp(file->bytes, "!<arch>", 7);
+    if (is_archive == run->is_archive[number])
+        return JD_OK;
+    return jd_fail(&run->err, JD_E_BAD_FILE, file->name,
+                   is_archive ? "is an archive: use --extra-archive"
+                              : "not an archive (--extra-object takes single objects)");
+}
+
+static int open_objects(struct run *run)
+{
+    for (size_t i = 0; i < run->object_count; i++) {
+        int code = jd_ir_file_open(run->object_files[i], &run->objects[i], &run->err);
+        if (code == JD_OK)
+            code = check_object(run, i);
+        if (code != JD_OK)
+            return report_file(run, code);
+    }
+    run->spec.object_count = run->object_count;
+    return 0;
+}
+
 static int open_files(struct run *run)
 {
     run->main_file_count = run->file_count;
@@ -258,13 +314,11 @@ static int open_files(struct run *run)
         run->files[run->file_count++] = run->extra_files[i];
     for (size_t i = 0; i < run->file_count; i++) {
         int code = jd_ir_file_open(run->files[i], &run->modules[i], &run->err);
-        if (code != JD_OK) {
-            int exit_code = jd_cli_report(&run->err);
-            return code == JD_E_IO ? JD_EXIT_NO_INPUT : exit_code;
-        }
+        if (code != JD_OK)
+            return report_file(run, code);
     }
     run->spec.module_count = run->file_count;
-    return 0;
+    return open_objects(run);
 }
 
 /* An engine that compiles ahead may still wait with whole modules. */

@@ -77,6 +77,19 @@ static int add_modules(struct jd_program *program, struct jd_error *err)
     return JD_OK;
 }
 
+static int add_objects(struct jd_program *program, struct jd_error *err)
+{
+    const struct jd_program_spec *spec = &program->spec;
+    int code = JD_OK;
+    if (spec->object_count && !(spec->ops->caps & JD_CAP_ADD_OBJECT))
+        return jd_fail(err, JD_E_UNSUPPORTED, spec->objects[0].name,
+                       "the %s engine cannot link object files", spec->ops->name);
+    for (size_t i = 0; i < spec->object_count && code == JD_OK; i++)
+        code = spec->ops->add_object(program->engine, spec->objects[i].bytes,
+                                     spec->objects[i].size_bytes, spec->objects[i].name, err);
+    return code;
+}
+
 int jd_program_open(const struct jd_program_spec *spec, struct jd_program **out,
                     struct jd_error *err)
 {
@@ -96,7 +109,7 @@ int jd_program_open(const struct jd_program_spec *spec, struct jd_program **out,
     program->times.created_ns = jd_clock_ns();
     if (spec->wants_early_exit && (code = program_define_early_exit(program, err)) != JD_OK)
         goto fail;
-    if ((code = add_modules(program, err)) != JD_OK)
+    if ((code = add_modules(program, err)) != JD_OK || (code = add_objects(program, err)) != JD_OK)
         goto fail;
     program->times.added_ns = jd_clock_ns();
     *out = program;

@@ -38,6 +38,10 @@ struct jd_program_spec {
     struct jd_engine_options options;
     const struct jd_ir *modules; /**< added in this order */
     size_t module_count;
+    /** Relocatable objects and archives of them, added after the modules. Refused with UNSUPPORTED
+     * by engines without JD_CAP_ADD_OBJECT. */
+    const struct jd_ir *objects;
+    size_t object_count;
     const char *const *libraries; /**< dlopen'ed (now, global) before anything is added */
     size_t library_count;
     const char *entry; /**< `int f(int argc, char **argv, char **envp)`; NULL: "main" */

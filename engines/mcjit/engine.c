@@ -52,6 +52,7 @@ static int take_options(struct mcjit_engine *engine, const struct jd_engine_opti
     engine->is_lazy = options->granularity == JD_GRAN_MODULE && !options->is_lazy_disabled;
     engine->on_error = options->on_error;
     engine->on_error_context = options->on_error_context;
+    engine->arena_limit_bytes = options->arena_limit_bytes;
     engine->phases.probe = options->probe;
     if (!copy_text(&engine->cpu, options->cpu) ||
         !copy_text(&engine->features, options->features) ||
@@ -187,6 +188,7 @@ static void destroy(struct jd_engine *base)
         jd_arena_destroy(engine->arena);
     if (engine->passes_machine)
         LLVMDisposeTargetMachine(engine->passes_machine);
+    mcjit_objects_fini(engine);
     mcjit_selections_fini(engine);
     jd_stubs_fini(&engine->stubs);
     jd_stack_pool_fini(&engine->stacks);
@@ -216,6 +218,18 @@ static int add_module(struct jd_engine *base, const struct jd_ir *ir, jd_module_
     int result = mcjit_module_add(engine, ir, false, &module, err);
     if (out_id)
         *out_id = module ? module->number : 0;
+    mcjit_unlock(engine);
+    return result;
+}
+
+static int add_object(struct jd_engine *base, const void *bytes, size_t size_bytes,
+                      const char *name, struct jd_error *err)
+{
+    struct mcjit_engine *engine = of(base);
+    mcjit_lock(engine);
+    int result = jd_archive_is(bytes, size_bytes)
+                     ? mcjit_archive_add(engine, bytes, size_bytes, name, err)
+                     : mcjit_object_add(engine, bytes, size_bytes, name, false, err);
     mcjit_unlock(engine);
     return result;
 }
@@ -322,6 +336,8 @@ static int lookup_locked(struct mcjit_engine *engine, const char *name, uintptr_
     if (!symbol)
         result = mcjit_symbol_intern(&engine->symbols, name, strlen(name), &symbol, err);
     if (!result)
+        result = mcjit_archives_search(engine, symbol, false, err);
+    if (!result)
         result = mcjit_resolve(engine, symbol, JD_SYMBOL_FUNCTION, NULL, &is_found, err);
     if (result)
         return result;
@@ -405,18 +421,18 @@ static void count_memory(const struct jd_arena *arena, struct jd_counters *count
 {
     struct jd_arena_stats stats;
     jd_arena_get_stats(arena, &stats);
-    counters->code_bytes = stats.used_bytes[JD_ARENA_CODE];
-    counters->rodata_bytes = stats.used_bytes[JD_ARENA_RODATA];
-    counters->data_bytes = stats.used_bytes[JD_ARENA_DATA];
-    counters->stub_bytes = stats.used_bytes[JD_ARENA_STUB];
-    counters->got_bytes = stats.used_bytes[JD_ARENA_GOT];
-    counters->unwind_bytes = stats.used_bytes[JD_ARENA_UNWIND];
-    counters->reserved_bytes = stats.reserved_bytes;
-    counters->committed_bytes = stats.committed_bytes;
-    counters->mappings = stats.mappings;
+    counters->code_bytes += stats.used_bytes[JD_ARENA_CODE];
+    counters->rodata_bytes += stats.used_bytes[JD_ARENA_RODATA];
+    counters->data_bytes += stats.used_bytes[JD_ARENA_DATA];
+    counters->stub_bytes += stats.used_bytes[JD_ARENA_STUB];
+    counters->got_bytes += stats.used_bytes[JD_ARENA_GOT];
+    counters->unwind_bytes += stats.used_bytes[JD_ARENA_UNWIND];
+    counters->reserved_bytes += stats.reserved_bytes;
+    counters->committed_bytes += stats.committed_bytes;
+    counters->mappings += stats.mappings;
 }
 
-/* relocations stays 0, and RuntimeDyld's own stubs are not counted: no business of the C API. */
+/* RuntimeDyld's relocations and stubs are not counted: no business of the C API. */
 static int counters(struct jd_engine *base, struct jd_counters *out, struct jd_error *err)
 {
     struct mcjit_engine *engine = of(base);
@@ -431,8 +447,11 @@ static int counters(struct jd_engine *base, struct jd_counters *out, struct jd_e
     now.functions_compiled = engine->functions_compiled;
     now.bodies_materialised = engine->bodies_materialised;
     now.creator_calls = engine->creator_calls;
+    now.relocations = engine->relocations;
     now.stubs_live = engine->stubs.count - engine->stubs.idle_count;
     count_memory(engine->arena, &now);
+    if (engine->object_arena)
+        count_memory(engine->object_arena, &now);
     mcjit_unlock(engine);
     memcpy(out, &now, out->struct_size);
     return JD_OK;
@@ -443,7 +462,7 @@ const struct jd_engine_ops jd_mcjit_ops = {
     .abi = JD_ENGINE_ABI,
     .name = "mcjit",
     .summary = "eager: LLVM's MCJIT compiles and links whole modules before anything runs",
-    .caps = JD_CAP_GRAN_MODULE,
+    .caps = JD_CAP_GRAN_MODULE | JD_CAP_ADD_OBJECT,
     .create = create,
     .destroy = destroy,
     .add_module = add_module,
@@ -458,4 +477,5 @@ const struct jd_engine_ops jd_mcjit_ops = {
     .free_function = free_function,
     .set_lazy = set_lazy,
     .counters = counters,
+    .add_object = add_object,
 };

@@ -132,6 +132,8 @@ static int compile_callee(void *argument, struct jd_error *err)
     jd_probe_begin(engine->phases.probe, JD_PHASE_RESOLVE);
     if (definer->state == MCJIT_PENDING)
         result = mcjit_prepare_root(engine, definer, err);
+    if (!result && engine->archive_count)
+        result = mcjit_run_members_constructors(engine, err);
     jd_probe_end(engine->phases.probe, JD_PHASE_RESOLVE);
     call->addr = result ? 0 : symbol->body_addr;
     if (!result && !call->addr)

@@ -225,7 +225,8 @@ static int apply_declaration(const struct edit *edit, LLVMValueRef global)
     }
     if (LLVMGetLinkage(global) == LLVMExternalWeakLinkage)
         LLVMSetLinkage(global, LLVMExternalLinkage);
-    if (!symbol->definer || symbol->is_user_defined) {
+    const struct mcjit_module *definer = mcjit_definer(edit->engine, symbol);
+    if (!definer || definer->object || symbol->is_user_defined) {
         /* It may be anywhere in the address space: never refer to it with 32 bits. */
         LLVMSetVisibility(global, LLVMDefaultVisibility);
         mcjit_shim_set_dso_local(global, false);

@@ -12,11 +12,13 @@
 
 #include <pthread.h>
 
+#include "archive.h"
 #include "arena.h"
 #include "exit_list.h"
 #include "generation.h"
 #include "host_tls.h"
 #include "jitduel/engine.h"
+#include "object.h"
 #include "phase.h"
 #include "stack_pool.h"
 #include "stubs.h"
@@ -36,6 +38,7 @@ struct mcjit_definition {
     enum mcjit_rank rank;
     uint64_t common_bytes;
     uint32_t align_bytes;
+    uintptr_t object_addr; /* of a module that is an object */
     bool is_function, is_tls, is_in_asm;
 };
 
@@ -55,9 +58,11 @@ enum mcjit_module_state { MCJIT_PENDING, MCJIT_COMPILED, MCJIT_DROPPED };
 struct mcjit_module {
     uint32_t number; /**< from 1, in the order of adding; also its jd_module_id */
     enum mcjit_module_state state;
-    struct jd_ir ir;    /**< borrowed from the caller */
-    LLVMModuleRef llvm; /**< while pending; NULL: to be read (again) from `ir` */
-    bool is_helper;     /**< of jd_process_symbol_ir; not counted */
+    struct jd_ir ir;          /**< borrowed from the caller */
+    LLVMModuleRef llvm;       /**< while pending; NULL: to be read (again) from `ir` */
+    struct jd_object *object; /**< instead of IR; owned */
+    bool is_member;           /**< taken from an archive when something needed it */
+    bool is_helper;           /**< of jd_process_symbol_ir; not counted */
     uint64_t function_count;
     struct mcjit_reference *references;
     size_t reference_count;
@@ -85,6 +90,11 @@ struct mcjit_engine {
     struct jd_arena *arena;
     struct mcjit_phases phases;
     struct mcjit_symbol_table symbols;
+    struct jd_arena *object_arena; /* of objects; NULL as long as there are none */
+    size_t arena_limit_bytes;
+    uintptr_t near_handle_addr; /* what objects know as __dso_handle */
+    struct jd_archive **archives;
+    size_t archive_count;
     struct mcjit_module **modules; /* modules[number - 1] */
     size_t module_count;
     size_t pending_from; /* modules below this index are not pending */
@@ -105,9 +115,10 @@ struct mcjit_engine {
     struct mcjit_selection *selections;
     uint64_t unlock_count; /* times that the lock was given up inside an operation */
     uint64_t prepare_count;
+    bool has_run_constructors;
     struct jd_exit_list exits; /* its address is __dso_handle */
     uint64_t modules_added, modules_compiled, functions_defined, functions_compiled;
-    uint64_t bodies_materialised, creator_calls;
+    uint64_t bodies_materialised, creator_calls, relocations;
 };
 
 extern const struct jd_engine_ops jd_mcjit_ops;
@@ -173,6 +184,10 @@ uintptr_t mcjit_first_call(void *engine, uint32_t stub_index);
 /** Read, verify, scan and enter a module. On failure the engine is as before. */
 int mcjit_module_add(struct mcjit_engine *engine, const struct jd_ir *ir, bool is_helper,
                      struct mcjit_module **out, struct jd_error *err);
+/** Let the definitions of a module that has been scanned compete, and keep the module. Errors:
+ * DUPLICATE, UNSUPPORTED, NO_MEMORY. */
+int mcjit_module_admit(struct mcjit_engine *engine, struct mcjit_module *module,
+                       struct jd_error *err);
 /** Make sure that `module->llvm` is there. */
 int mcjit_module_load(struct mcjit_engine *engine, struct mcjit_module *module,
                       struct jd_error *err);
@@ -217,6 +232,31 @@ bool mcjit_is_asm_name(const struct mcjit_module *module, const char *name, size
 int mcjit_linkage_apply(struct mcjit_engine *engine, struct mcjit_module *module,
                         struct jd_error *err);
 
+/* --- objects.c -------------------------------------------------------------------------------- */
+
+/** Make a module, which has its name, one that is this object, and scan it. Errors: jd_object_open.
+ */
+int mcjit_object_open(struct mcjit_engine *engine, struct mcjit_module *module, const void *bytes,
+                      size_t size_bytes, struct jd_error *err);
+/** Add an object of whatever origin. Errors: as mcjit_object_open, DUPLICATE. */
+int mcjit_object_add(struct mcjit_engine *engine, const void *bytes, size_t size_bytes,
+                     const char *name, bool is_member, struct jd_error *err);
+/** Bytes and name are borrowed until the engine is destroyed. Errors: jd_archive_open. */
+int mcjit_archive_add(struct mcjit_engine *engine, const void *bytes, size_t size_bytes,
+                      const char *name, struct jd_error *err);
+/** Add the archive's member that defines a symbol which nothing defines so far, if there is one. */
+int mcjit_archives_search(struct mcjit_engine *engine, const struct mcjit_symbol *symbol,
+                          bool is_tls, struct jd_error *err);
+/** The symbols that the object's definitions have won are where it has them. */
+void mcjit_object_place(const struct mcjit_module *module);
+/** Relocate; every name must have its address by now. May be done again. */
+int mcjit_object_link(struct mcjit_engine *engine, struct mcjit_module *module,
+                      struct jd_error *err);
+/** Its code may run from here on. */
+int mcjit_object_publish(struct mcjit_engine *engine, struct mcjit_module *module,
+                         struct jd_error *err);
+void mcjit_objects_fini(struct mcjit_engine *engine);
+
 /* --- resolve.c -------------------------------------------------------------------------------- */
 
 /** Find out where a symbol is, in the order that engine.h states; a pending module that defines it
@@ -255,6 +295,8 @@ int mcjit_prepare_structors(struct mcjit_engine *engine, struct jd_error *err);
 
 /** Run what has not run yet. The lock must be held; it is released around each call. */
 int mcjit_run_constructors(struct mcjit_engine *engine, struct jd_error *err);
+/** Only those of archives' members, and only if the others have run: nobody will ask for them. */
+int mcjit_run_members_constructors(struct mcjit_engine *engine, struct jd_error *err);
 int mcjit_run_destructors(struct mcjit_engine *engine, struct jd_error *err);
 
 #endif

@@ -83,7 +83,7 @@ int mcjit_module_load(struct mcjit_engine *engine, struct mcjit_module *module,
 {
     enum jd_phase outer = engine->phases.open;
     int result;
-    if (module->llvm)
+    if (module->llvm || module->object)
         return JD_OK;
     mcjit_phase_switch(&engine->phases, JD_PHASE_PARSE);
     result = read_and_verify(engine, module, err);
@@ -99,6 +99,7 @@ void mcjit_module_free(struct mcjit_module *module)
         free(module->asm_names[i]);
     for (size_t i = 0; i < module->structor_count; i++)
         free(module->structors[i].local_name);
+    jd_object_close(module->object);
     free(module->asm_names);
     free(module->structors);
     free(module->references);
@@ -201,6 +202,19 @@ static int reserve_place(struct mcjit_engine *engine, struct jd_error *err)
     return JD_OK;
 }
 
+int mcjit_module_admit(struct mcjit_engine *engine, struct mcjit_module *module,
+                       struct jd_error *err)
+{
+    int result = check_definitions(engine, module, err);
+    if (!result)
+        result = reserve_place(engine, err);
+    if (result)
+        return result;
+    enter_definitions(module);
+    engine->modules[engine->module_count++] = module;
+    return JD_OK;
+}
+
 static int prepare_module(struct mcjit_engine *engine, struct mcjit_module *module,
                           struct jd_error *err)
 {
@@ -211,9 +225,7 @@ static int prepare_module(struct mcjit_engine *engine, struct mcjit_module *modu
     mcjit_phase_switch(&engine->phases, JD_PHASE_ADD);
     result = mcjit_scan(engine, module, err);
     if (!result)
-        result = check_definitions(engine, module, err);
-    if (!result)
-        result = reserve_place(engine, err);
+        result = mcjit_module_admit(engine, module, err);
     mcjit_phase_switch(&engine->phases, outer);
     return result;
 }
@@ -235,8 +247,6 @@ int mcjit_module_add(struct mcjit_engine *engine, const struct jd_ir *ir, bool i
         mcjit_module_free(module);
         return result;
     }
-    enter_definitions(module);
-    engine->modules[engine->module_count++] = module;
     engine->bodies_materialised += module->function_count;
     if (!is_helper) {
         engine->modules_added++;

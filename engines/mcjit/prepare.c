@@ -166,7 +166,7 @@ static void bind_symbols(struct mcjit_engine *engine, const struct mcjit_generat
             continue;
         if (mcjit_has_stub(symbol))
             mcjit_stub_publish(engine, symbol);
-        else
+        else if (!module->object)
             symbol->home = generation->number;
     }
     for (size_t i = 0; i < module->reference_count; i++)
@@ -193,36 +193,66 @@ static void advance_pending(struct mcjit_engine *engine)
         engine->pending_from++;
 }
 
-static int bind(struct mcjit_engine *engine, struct mcjit_generation *generation,
-                const struct mcjit_selection *selection, struct jd_error *err)
+/* All are relocated before one may run: until then the batch can be given up. */
+static int link_objects(struct mcjit_engine *engine, const struct mcjit_selection *selection,
+                        struct mcjit_module **out_culprit, struct jd_error *err)
+{
+    int result = JD_OK;
+    for (size_t i = 0; i < selection->count; i++) {
+        struct mcjit_module *module = selection->modules[i];
+        if (module->object)
+            result = mcjit_object_link(engine, module, err);
+        if (result) {
+            *out_culprit = module;
+            return result;
+        }
+    }
+    for (size_t i = 0; i < selection->count && !result; i++)
+        if (selection->modules[i]->object)
+            result = mcjit_object_publish(engine, selection->modules[i], err);
+    return result;
+}
+
+static int find_all_addresses(struct mcjit_generation *generation,
+                              const struct mcjit_selection *selection, struct jd_error *err)
 {
     int result = JD_OK;
     for (size_t i = 0; i < selection->count && !result; i++)
-        result = find_addresses(generation, selection->modules[i], err);
-    for (size_t i = 0; i < selection->count && result; i++)
-        forget_addresses(selection->modules[i]);
-    if (result)
-        return result;
+        if (!selection->modules[i]->object)
+            result = find_addresses(generation, selection->modules[i], err);
+    return result;
+}
+
+static void bind(struct mcjit_engine *engine, struct mcjit_generation *generation,
+                 const struct mcjit_selection *selection)
+{
     for (size_t i = 0; i < selection->count; i++) {
         struct mcjit_module *module = selection->modules[i];
         bind_symbols(engine, generation, module);
-        bind_structors(generation, module);
+        if (!module->object)
+            bind_structors(generation, module);
         module->state = MCJIT_COMPILED;
         if (!module->is_helper)
             engine->modules_compiled++;
     }
     advance_pending(engine);
-    return JD_OK;
 }
 
 static int link_batch(struct mcjit_engine *engine, struct mcjit_generation *generation,
-                      const struct mcjit_selection *selection, struct jd_error *err)
+                      const struct mcjit_selection *selection, struct mcjit_module **out_culprit,
+                      struct jd_error *err)
 {
     int result;
     mcjit_phase_switch(&engine->phases, JD_PHASE_LINK);
     result = mcjit_generation_finalize(generation, err);
     if (!result)
-        result = bind(engine, generation, selection, err);
+        result = find_all_addresses(generation, selection, err);
+    if (!result)
+        result = link_objects(engine, selection, out_culprit, err);
+    if (!result)
+        bind(engine, generation, selection);
+    for (size_t i = 0; i < selection->count && result; i++)
+        forget_addresses(selection->modules[i]);
     mcjit_phase_end(&engine->phases);
     return result;
 }
@@ -240,14 +270,20 @@ static int compile_selection(struct mcjit_engine *engine, struct mcjit_generatio
 {
     uint64_t compiled_before = engine->functions_compiled;
     struct mcjit_module *culprit = NULL;
-    int result = map_names(engine, generation, selection, err);
+    int result;
+    for (size_t i = 0; i < selection->count; i++)
+        if (selection->modules[i]->object)
+            mcjit_object_place(selection->modules[i]);
+    result = map_names(engine, generation, selection, err);
     for (size_t i = 0; i < selection->count && !result; i++) {
+        if (selection->modules[i]->object)
+            continue;
         result = compile(engine, generation, selection->modules[i], err);
         if (is_fault_of_module(result))
             culprit = selection->modules[i];
     }
     if (!result)
-        result = link_batch(engine, generation, selection, err);
+        result = link_batch(engine, generation, selection, &culprit, err);
     if (!result)
         return JD_OK;
     engine->functions_compiled = compiled_before;
@@ -300,7 +336,7 @@ static int make_ready(struct mcjit_engine *engine, struct mcjit_selection *selec
                       struct mcjit_module *module, struct jd_error *err)
 {
     int result = mcjit_module_load(engine, module, err);
-    if (result)
+    if (result || module->object)
         return result;
     mcjit_phase_switch(&engine->phases, JD_PHASE_ADD);
     result = mcjit_linkage_apply(engine, module, err);

@@ -188,7 +188,10 @@ static int resolve_reference(struct mcjit_engine *engine, struct mcjit_selection
     struct mcjit_symbol *symbol = reference->symbol;
     struct mcjit_module *definer;
     bool is_found = false;
-    int result = JD_OK;
+    int result =
+        reference->is_weak ? JD_OK : mcjit_archives_search(engine, symbol, reference->is_tls, err);
+    if (result)
+        return result;
     if (reference->is_tls) {
         result = resolve_tls(engine, module, symbol, err);
         is_found = is_known(symbol);

@@ -24,8 +24,8 @@ static int by_priority(const void *a, const void *b)
 }
 
 /* All that have not run yet and whose code exists. */
-static int collect(struct mcjit_engine *engine, bool is_destructor, struct run **out_runs,
-                   size_t *out_count, struct jd_error *err)
+static int collect(struct mcjit_engine *engine, bool is_destructor, bool is_of_members,
+                   struct run **out_runs, size_t *out_count, struct jd_error *err)
 {
     struct run *runs = NULL;
     size_t count = 0;
@@ -35,7 +35,7 @@ static int collect(struct mcjit_engine *engine, bool is_destructor, struct run *
             const struct mcjit_structor *structor = &module->structors[j];
             struct run *grown;
             if (structor->is_destructor != is_destructor || structor->has_run ||
-                module->state != MCJIT_COMPILED)
+                module->state != MCJIT_COMPILED || (is_of_members && !module->is_member))
                 continue;
             grown = mcjit_grow(runs, count, sizeof *runs);
             if (!grown) {
@@ -69,17 +69,28 @@ static void run_one(struct mcjit_engine *engine, const struct run *run)
     mcjit_lock(engine);
 }
 
-int mcjit_run_constructors(struct mcjit_engine *engine, struct jd_error *err)
+static int construct(struct mcjit_engine *engine, bool is_of_members, struct jd_error *err)
 {
     struct run *runs;
     size_t count;
-    int result = collect(engine, false, &runs, &count, err);
+    int result = collect(engine, false, is_of_members, &runs, &count, err);
     if (result)
         return result;
     for (size_t i = 0; i < count; i++)
         run_one(engine, &runs[i]);
     free(runs);
     return JD_OK;
+}
+
+int mcjit_run_constructors(struct mcjit_engine *engine, struct jd_error *err)
+{
+    engine->has_run_constructors = true;
+    return construct(engine, false, err);
+}
+
+int mcjit_run_members_constructors(struct mcjit_engine *engine, struct jd_error *err)
+{
+    return engine->has_run_constructors ? construct(engine, true, err) : JD_OK;
 }
 
 int mcjit_run_destructors(struct mcjit_engine *engine, struct jd_error *err)
@@ -90,7 +101,7 @@ int mcjit_run_destructors(struct mcjit_engine *engine, struct jd_error *err)
     mcjit_unlock(engine);
     jd_exit_list_run(&engine->exits);
     mcjit_lock(engine);
-    result = collect(engine, true, &runs, &count, err);
+    result = collect(engine, true, false, &runs, &count, err);
     if (result)
         return result;
     while (count)

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import threading
 
-from run_cli import Skip, expect
+from run_cli import Skip, expect, value_of
 
 CASES = []
 
@@ -202,6 +202,60 @@ run("load", "library_user.ll", "--load", "{library}", code=42, out=r"library des
 run("without_load", "library_user.ll", code=65, err=one_line(r".*jd_cli_fixture_answer.*"))
 run("load_missing", "library_user.ll", "--load", "./none.so", code=71,
     err=one_line(r"\./none\.so: cannot be loaded: .*"))
+
+
+# ---- objects of other compilers ---------------------------------------------------------------
+
+def links_objects(context):
+    return "add-object" in context.caps
+
+
+def with_object(name, *options, code=43, out=None, err=None, **members):
+    """Engines that cannot link object files say so of the first one."""
+    def wanted(member, refusal):
+        return lambda c: value_of(member, c) if links_objects(c) else refusal
+    run(name, "object_user.ll", *options, code=wanted(code, 69), out=wanted(out, None),
+        err=wanted(err, one_line(r".+: the \S+ engine cannot link .+")), **members)
+
+
+OBJECT_OUT = (r"object: 20 7 99\nir: 4 1\nregistered by the object\nobject destructed\n")
+with_object("object", "--extra-object", "{object}", out=OBJECT_OUT)
+with_object("object_no_lazy", "--no-lazy", "--extra-object", "{object}", out=OBJECT_OUT)
+with_object("archive", "--extra-archive", "{archive}", out=OBJECT_OUT)
+with_object("object_unneeded", "--extra-object", "{object}", "--extra-object", "{unneeded}",
+            code=lambda c: 43 if is_lazy(c) else 65,
+            out=lambda c: OBJECT_OUT if is_lazy(c) else None,
+            err=lambda c: None if is_lazy(c) else one_line(r".*defined_by_nobody.*"))
+with_object("object_twice", "--extra-object", "{object}", "--extra-object", "{object}", code=65,
+            err=one_line(r"\S+: '\w+' is already defined in \S+"))
+with_object("object_tls", "--extra-object", "{tls_object}", code=69,
+            err=one_line(r"\S+: .*thread-local: compile the object with -femulated-tls"))
+with_object("object_is_ir", "--extra-object", "{ir}/object_user.ll", code=65,
+            err=one_line(r"\S+object_user\.ll: not an ELF object"))
+
+
+def truncated_object(context):
+    with open(context.tools.object, "rb") as file:
+        context.write("short.o", file.read()[:700])
+
+
+def foreign_object(context):
+    """e_machine of a 32-bit ARM."""
+    with open(context.tools.object, "rb") as file:
+        data = file.read()
+    context.write("foreign.o", data[:18] + b"\x28\0" + data[20:])
+
+
+with_object("object_truncated", "--extra-object", "short.o", code=65, before=truncated_object,
+            err=one_line(r"short\.o: damaged object: .+"))
+with_object("object_foreign", "--extra-object", "foreign.o", code=65, before=foreign_object,
+            err=one_line(r"foreign\.o: object is for ELF machine 40, this machine is .+"))
+run("object_is_archive", "object_user.ll", "--extra-object", "{archive}", code=65,
+    err=one_line(r".+: is an archive: use --extra-archive"))
+run("archive_is_object", "object_user.ll", "--extra-archive", "{object}", code=65,
+    err=one_line(r".+: not an archive .+"))
+run("object_missing", "object_user.ll", "--extra-object", "./none.o", code=66,
+    err=one_line(r"\./none\.o: cannot be opened: .+"))
 
 
 # ---- engine options -------------------------------------------------------------------------
@@ -499,7 +553,7 @@ case("run_mcjit.speculate", "tool", ["run", "-e", "mcjit", "--speculate", "2", "
 
 HELP = {"--engine", "-O", "--entry", "--granularity", "--stats", "--cpu", "--features", "--passes",
         "--no-lazy", "--no-process-symbols", "--verify", "--arena-limit", "--load",
-        "--extra-module", "--speculate"}
+        "--extra-module", "--speculate", "--extra-object", "--extra-archive"}
 
 
 def help_is_complete(context):

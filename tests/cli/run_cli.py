@@ -38,6 +38,10 @@ class Tools:
         self.jitduel = values["jitduel"]
         self.fake = values["fake"]
         self.library = values["library"]
+        self.object = values["object"]
+        self.unneeded = values["unneeded"]
+        self.tls_object = values["tls_object"]
+        self.archive = values["archive"]
         self.llvm_as = values["llvm_as"]
         self.schema = values["schema"]
         self.ir = values["ir"]
@@ -117,7 +121,9 @@ def prepare(case, context):
 def command_line(case, context):
     program = context.tools.fake if case["on"] == "fake" else context.tools.jitduel
     words = {"ir": context.tools.ir, "engine": context.engine or "", "jitduel": program,
-             "library": context.tools.library, "here": context.folder}
+             "library": context.tools.library, "here": context.folder,
+             "object": context.tools.object, "unneeded": context.tools.unneeded,
+             "tls_object": context.tools.tls_object, "archive": context.tools.archive}
     own = [program] + [a.format(**words) for a in value_of(case["args"], context)]
     if "shell" in case:
         words["jitduel"] = " ".join(context.tools.emulator + [program])

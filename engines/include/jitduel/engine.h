@@ -37,7 +37,8 @@ enum jd_cap {
     JD_CAP_REDEFINE_SYMBOL = 1u << 5, /**< define_symbol again after its first use */
     JD_CAP_LAZY_DATA = 1u << 6,       /**< data is emitted when first referenced */
     JD_CAP_GRAN_MODULE = 1u << 7,     /**< granularity module */
-    JD_CAP_GRAN_BLOCK = 1u << 8       /**< granularity block */
+    JD_CAP_GRAN_BLOCK = 1u << 8,      /**< granularity block */
+    JD_CAP_ADD_OBJECT = 1u << 9       /**< add_object */
 };
 
 enum jd_granularity {
@@ -165,6 +166,14 @@ struct jd_engine_ops {
     int (*set_lazy)(struct jd_engine *engine, bool is_lazy, struct jd_error *err);
     /** `out->struct_size` says how much to fill. */
     int (*counters)(struct jd_engine *engine, struct jd_counters *out, struct jd_error *err);
+    /** Needs JD_CAP_ADD_OBJECT. A relocatable object of another compiler, or an archive of such:
+     * its symbols take part in linkage as those of a module do, its static constructors run with
+     * the others. A member of an archive is taken when something that is linked needs a name that
+     * no module and no object defines; archives come before the process. Bytes and name are
+     * borrowed until the engine is destroyed. Errors: BAD_FILE, WRONG_TARGET, UNSUPPORTED
+     * (thread-local variables), DUPLICATE; the line names the file. */
+    int (*add_object)(struct jd_engine *engine, const void *bytes, size_t size_bytes,
+                      const char *name, struct jd_error *err);
 };
 
 /** First member of every engine's own struct. */
