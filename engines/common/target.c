@@ -137,6 +137,17 @@ static int read_whole(LLVMContextRef context, const struct jd_ir *ir, LLVMModule
     return jd_llvm_take_message(err, JD_E_BAD_IR, ir->name, message);
 }
 
+/* Emulated thread-local storage aligns a variable that names no alignment as its type asks (LLVM
+ * 19, LowerEmuTLS); code next to the definition relies on more for large ones (getPreferredAlign).
+ */
+static void name_alignment_of_thread_locals(LLVMModuleRef module)
+{
+    LLVMTargetDataRef layout = LLVMGetModuleDataLayout(module);
+    for (LLVMValueRef at = LLVMGetFirstGlobal(module); at; at = LLVMGetNextGlobal(at))
+        if (LLVMIsThreadLocal(at) && !LLVMIsDeclaration(at) && !LLVMGetAlignment(at))
+            LLVMSetAlignment(at, LLVMPreferredAlignmentOfGlobal(layout, at));
+}
+
 int jd_target_read_ir(LLVMContextRef context, struct jd_diagnostics *diagnostics,
                       LLVMTargetMachineRef machine, const struct jd_ir *ir, bool is_lazy,
                       LLVMModuleRef *out, struct jd_error *err)
@@ -153,6 +164,8 @@ int jd_target_read_ir(LLVMContextRef context, struct jd_diagnostics *diagnostics
         result = check_triple(*out, ir->name, err);
     if (!result)
         result = check_layout(*out, machine, ir->name, err);
+    if (!result)
+        name_alignment_of_thread_locals(*out);
     if (result && *out) {
         LLVMDisposeModule(*out);
         *out = NULL;
