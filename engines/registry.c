@@ -8,11 +8,11 @@
 
 extern const struct jd_engine_ops jd_legacy_ops;
 extern const struct jd_engine_ops jd_mcjit_ops;
+extern const struct jd_engine_ops jd_orc_ops;
+extern const struct jd_engine_ops jd_orc_rtdyld_ops;
 
 const struct jd_engine_ops *const jd_engine_registry[] = {
-    &jd_legacy_ops,
-    &jd_mcjit_ops,
-    NULL,
+    &jd_legacy_ops, &jd_mcjit_ops, &jd_orc_ops, &jd_orc_rtdyld_ops, NULL,
 };
 
 const struct jd_engine_ops *jd_engine_find(const char *name)

@@ -55,7 +55,7 @@ static const struct argp_option options[] = {
     {"suite", 's', "NAME", 0, "suite of workloads (default: quick; see 'jitduel list suites')", 1},
     {"workload", 'w', "NAME", 0,
      "only this workload (repeatable); without --suite, any of 'jitduel list workloads'", 1},
-    {"engine", 'e', "NAME", 0, "only this engine (repeatable; default: all)", 1},
+    {"engine", 'e', "NAME", 0, "only this engine (repeatable; default: all but the peers)", 1},
     {NULL, 'O', "LEVEL", 0, "code generation level 0 to 3 (repeatable; default: the suite's)", 1},
     {"samples", KEY_SAMPLES, "N", 0, "processes per cell (default: the suite's)", 2},
     {"seed", KEY_SEED, "N", 0, "seed of the running order and of the intervals (default: 1)", 2},
@@ -250,7 +250,8 @@ static int parse(struct bench_command *bench, int argc, char **argv)
     int code = jd_cli_parse(&argp, argc, argv, bench, &bench->err);
     if (!bench->request.engine_count)
         for (size_t i = 0; i < engines; i++)
-            bench->engines[bench->request.engine_count++] = jd_engine_registry[i];
+            if (!(jd_engine_registry[i]->caps & JD_CAP_PEER))
+                bench->engines[bench->request.engine_count++] = jd_engine_registry[i];
     bench->request.engines = bench->engines;
     bench->request.workloads = bench->workloads;
     bench->request.has_calibration = !bench->has_no_calibration;

@@ -27,7 +27,8 @@ static const struct {
             {JD_CAP_LAZY_DATA, "lazy-data"},
             {JD_CAP_GRAN_MODULE, "granularity-module"},
             {JD_CAP_GRAN_BLOCK, "granularity-block"},
-            {JD_CAP_ADD_OBJECT, "add-object"}};
+            {JD_CAP_ADD_OBJECT, "add-object"},
+            {JD_CAP_PEER, "peer"}};
 enum { CAP_COUNT = sizeof caps / sizeof *caps };
 
 static json_t *engine_json(const struct jd_engine_ops *ops)

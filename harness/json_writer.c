@@ -114,9 +114,9 @@ static json_t *fingerprint(const struct jd_fingerprint *from)
 
 static json_t *caps(uint32_t bits)
 {
-    static const char *const names[] = {"lazy",          "remove_module", "recompile",
-                                        "free_function", "set_lazy",      "redefine_symbol",
-                                        "lazy_data",     "gran_module",   "gran_block"};
+    static const char *const names[] = {
+        "lazy",      "remove_module", "recompile",  "free_function", "set_lazy", "redefine_symbol",
+        "lazy_data", "gran_module",   "gran_block", "add_object",    "peer"};
     json_t *array = json_array();
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (bits & 1u << i)

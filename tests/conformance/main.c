@@ -212,6 +212,19 @@ static size_t fill_extra(const struct plan *plan, const char **extra)
     return count;
 }
 
+/* What is recorded as skipped is not even tried. */
+static int run_cell(const struct plan *plan, const struct verdict_book *book,
+                    const char *const *extra, struct cell *cell, struct jd_error *err)
+{
+    const char *reason;
+    if (verdict_expected(book, cell, &reason) == OUTCOME_SKIPPED) {
+        cell->outcome = OUTCOME_SKIPPED;
+        return JD_OK;
+    }
+    double limit_seconds = verdict_limit(book, cell, limit_of(plan, cell->item));
+    return supervise_cell("/proc/self/exe", extra, limit_seconds, cell, err);
+}
+
 struct tally {
     unsigned cells, unmet, skipped;
 };
@@ -227,7 +240,7 @@ static int run_cells(const struct plan *plan, struct verdict_book *book, struct 
             if ((plan->engine && strcmp(plan->engine, cell.ops->name)) ||
                 (plan->case_name && strcmp(plan->case_name, item->name)))
                 continue;
-            int code = supervise_cell("/proc/self/exe", extra, limit_of(plan, item), &cell, err);
+            int code = run_cell(plan, book, extra, &cell, err);
             if (!code)
                 code = verdict_record(book, &cell, err);
             if (code)

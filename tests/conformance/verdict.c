@@ -22,7 +22,7 @@
 #endif
 
 struct verdict_book {
-    json_t *exceptions; /* engine -> case -> {outcome, reason, cpu or nothing} */
+    json_t *exceptions; /* engine -> case -> {outcome, reason, and see verdict.h} */
     json_t *cases;      /* array of rows, in the order of the first cell of each */
 };
 
@@ -36,6 +36,10 @@ static int check_exceptions(json_t *exceptions, const char *path, struct jd_erro
         {
             const char *outcome = json_string_value(json_object_get(entry, "outcome"));
             const char *reason = json_string_value(json_object_get(entry, "reason"));
+            const char *other = json_string_value(json_object_get(entry, "or"));
+            if (other && outcome_find(other) < 0)
+                return jd_fail(err, JD_E_BAD_FILE, path, "%s.%s: there is no outcome '%s'", engine,
+                               name, other);
             if (!conformance_case_find(name))
                 return jd_fail(err, JD_E_BAD_FILE, path, "%s: there is no case '%s'", engine, name);
             if (!outcome || outcome_find(outcome) < 0 || !reason || !*reason)
@@ -76,14 +80,19 @@ void verdict_close(struct verdict_book *book)
     free(book);
 }
 
-enum outcome verdict_expected(const struct verdict_book *book, const struct cell *cell,
-                              const char **out_reason)
+/* The cell's entry; NULL without one, or where it is an exception on another CPU. */
+static const json_t *entry_of(const struct verdict_book *book, const struct cell *cell)
 {
     const json_t *cases = json_object_get(book->exceptions, cell->ops->name);
     const json_t *entry = json_object_get(cases, cell->item->name);
     const char *cpu = json_string_value(json_object_get(entry, "cpu"));
-    if (cpu && strcmp(cpu, VERDICT_CPU))
-        entry = NULL; /* an exception elsewhere */
+    return cpu && strcmp(cpu, VERDICT_CPU) ? NULL : entry;
+}
+
+enum outcome verdict_expected(const struct verdict_book *book, const struct cell *cell,
+                              const char **out_reason)
+{
+    const json_t *entry = entry_of(book, cell);
     *out_reason = json_string_value(json_object_get(entry, "reason"));
     if (entry)
         return (enum outcome)outcome_find(json_string_value(json_object_get(entry, "outcome")));
@@ -95,8 +104,16 @@ enum outcome verdict_expected(const struct verdict_book *book, const struct cell
 bool verdict_is_met(const struct verdict_book *book, const struct cell *cell)
 {
     const char *reason;
+    const char *other = json_string_value(json_object_get(entry_of(book, cell), "or"));
     return cell->outcome == OUTCOME_SKIPPED ||
-           cell->outcome == verdict_expected(book, cell, &reason);
+           cell->outcome == verdict_expected(book, cell, &reason) ||
+           (other && !strcmp(other, outcome_name(cell->outcome)));
+}
+
+double verdict_limit(const struct verdict_book *book, const struct cell *cell, double limit_seconds)
+{
+    double shorter = json_number_value(json_object_get(entry_of(book, cell), "limit_seconds"));
+    return shorter > 0 && shorter < limit_seconds ? shorter : limit_seconds;
 }
 
 static json_t *row_of(struct verdict_book *book, const struct conformance_case *item)

@@ -10,7 +10,9 @@
 struct verdict_book;
 
 /** Reads the table of recorded exceptions: {"engine": {"case": {"outcome": ..., "reason": ...}}}.
- * An entry for a case that does not exist, or without a reason, is an error. The caller closes. */
+ * What is recorded as skipped is not to be run. "or" is another outcome that is as acceptable,
+ * where it depends on timing; "limit_seconds" ends the case sooner. An entry for a case that does
+ * not exist, or without a reason, is an error. The caller closes. */
 int verdict_open(const char *path, struct verdict_book **out, struct jd_error *err);
 /** NULL is accepted. */
 void verdict_close(struct verdict_book *book);
@@ -21,6 +23,10 @@ enum outcome verdict_expected(const struct verdict_book *book, const struct cell
                               const char **out_reason);
 /** A skip is always acceptable: the machine lacks what the case needs. */
 bool verdict_is_met(const struct verdict_book *book, const struct cell *cell);
+
+/** The time limit of the cell: `limit_seconds`, or the shorter one that the table has for it. */
+double verdict_limit(const struct verdict_book *book, const struct cell *cell,
+                     double limit_seconds);
 
 /** Adds one finished cell to the matrix. */
 int verdict_record(struct verdict_book *book, const struct cell *cell, struct jd_error *err);

@@ -38,7 +38,10 @@ enum jd_cap {
     JD_CAP_LAZY_DATA = 1u << 6,       /**< data is emitted when first referenced */
     JD_CAP_GRAN_MODULE = 1u << 7,     /**< granularity module */
     JD_CAP_GRAN_BLOCK = 1u << 8,      /**< granularity block */
-    JD_CAP_ADD_OBJECT = 1u << 9       /**< add_object */
+    JD_CAP_ADD_OBJECT = 1u << 9,      /**< add_object */
+    /** Stands beside the engines that are compared, for scale: runs where it is asked for by name.
+     * It has no arena, so no limit of one, and is not shown to profilers and debuggers. */
+    JD_CAP_PEER = 1u << 10
 };
 
 enum jd_granularity {
