@@ -80,6 +80,7 @@ static void destroy(struct jd_engine *base)
     legacy_fork_delist(engine);
     jd_exit_list_fini(&engine->exits);
     legacy_speculation_destroy(engine->speculation);
+    legacy_foreigns_fini(engine);
     legacy_modules_fini(engine);
     legacy_symbols_fini(engine);
     free_llvm(engine);
@@ -180,6 +181,8 @@ struct request {
     enum jd_symbol_kind kind;
     uintptr_t addr;
     const struct jd_ir *ir;
+    const void *bytes;
+    size_t size_bytes;
     jd_module_id id;
     bool is_lazy;
     jd_creator_fn creator;
@@ -270,6 +273,21 @@ static int add_module(struct jd_engine *base, const struct jd_ir *ir, jd_module_
     if (out_id)
         *out_id = result ? 0 : request.id;
     return result;
+}
+
+static int add_object_work(void *argument, struct jd_error *err)
+{
+    struct request *request = argument;
+    return legacy_foreign_add(request->engine, request->bytes, request->size_bytes, request->name,
+                              err);
+}
+
+static int add_object(struct jd_engine *base, const void *bytes, size_t size_bytes,
+                      const char *name, struct jd_error *err)
+{
+    struct request request = {
+        .engine = of(base), .bytes = bytes, .size_bytes = size_bytes, .name = name};
+    return legacy_enter(request.engine, add_object_work, &request, err);
 }
 
 static int remove_work(void *argument, struct jd_error *err)
@@ -411,7 +429,7 @@ const struct jd_engine_ops jd_legacy_ops = {
     .summary = "lazy, stub-based: a function is compiled at its first call",
     .caps = JD_CAP_LAZY | JD_CAP_REMOVE_MODULE | JD_CAP_RECOMPILE | JD_CAP_FREE_FUNCTION |
             JD_CAP_SET_LAZY | JD_CAP_REDEFINE_SYMBOL | JD_CAP_LAZY_DATA | JD_CAP_GRAN_MODULE |
-            JD_CAP_GRAN_BLOCK,
+            JD_CAP_GRAN_BLOCK | JD_CAP_ADD_OBJECT,
     .create = create,
     .destroy = destroy,
     .add_module = add_module,
@@ -426,4 +444,5 @@ const struct jd_engine_ops jd_legacy_ops = {
     .free_function = free_function,
     .set_lazy = set_lazy,
     .counters = counters,
+    .add_object = add_object,
 };

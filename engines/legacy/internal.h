@@ -11,11 +11,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "archive.h"
 #include "arena.h"
 #include "codegen_shim.h"
 #include "exit_list.h"
 #include "jitduel/engine.h"
 #include "llvm_error.h"
+#include "object.h"
 #include "observe.h"
 #include "outline_shim.h"
 #include "speculate.h"
@@ -49,6 +51,7 @@ enum legacy_origin {
     LEGACY_ORIGIN_NONE, /* nothing defines it so far */
     LEGACY_ORIGIN_DEFINED,
     LEGACY_ORIGIN_MODULE,
+    LEGACY_ORIGIN_OBJECT, /* an object file; `addr` is there, the object may not be linked yet */
     LEGACY_ORIGIN_PROCESS,
     LEGACY_ORIGIN_CREATED
 };
@@ -87,7 +90,8 @@ struct legacy_symbol {
     LLVMValueRef value; /* its definition in `module` */
     uintptr_t addr;     /* body, data or absolute address; 0 when not known yet */
     uintptr_t got_addr, thunk_addr;
-    struct legacy_object *object; /* that holds the body */
+    struct legacy_object *object;   /* that holds the body */
+    struct legacy_foreign *foreign; /* with LEGACY_ORIGIN_OBJECT */
     struct legacy_site *sites;
     struct legacy_symbol *label_owner;
     struct legacy_symbol *previous, *next; /* among those that `module` defines */
@@ -114,6 +118,16 @@ struct legacy_object {
     uint32_t function_count; /* functions whose code it still holds */
     struct legacy_module *module;
     struct legacy_object *next; /* of the module; latest first */
+};
+
+/** An object file. */
+struct legacy_foreign {
+    struct jd_object *object;
+    const char *name; /* borrowed */
+    bool is_member;   /* of an archive, taken when something needed it */
+    bool is_linking, is_linked;
+    bool has_run_constructors, has_run_destructors;
+    struct legacy_foreign *next; /* in the order of adding */
 };
 
 /** A partition whose object was generated. */
@@ -163,6 +177,15 @@ struct legacy_engine {
     void *creator_context;
     struct legacy_speculation *speculation; /* NULL: none */
     struct jd_exit_list exits;              /* its address is __dso_handle */
+
+    struct legacy_foreign *first_foreign, *last_foreign;
+    struct legacy_table foreign_names; /* struct legacy_foreign_name by name */
+    struct jd_archive **archives;
+    size_t archive_count;
+    unsigned foreign_depth; /* not 0: this thread links objects */
+    pthread_t foreign_thread;
+    uintptr_t near_handle_addr; /* what objects know as __dso_handle; 0: not needed so far */
+    bool has_run_constructors;
 
     uint64_t modules_compiled, functions_compiled, bodies_materialised, creator_calls, relocations;
 };
@@ -288,6 +311,32 @@ int legacy_link_ahead(struct legacy_engine *engine, struct legacy_module *module
 void legacy_object_free_code(struct legacy_engine *engine, struct legacy_object *object);
 /** Give back everything. The caller takes it off its module's list. Locked. */
 void legacy_object_free(struct legacy_engine *engine, struct legacy_object *object);
+
+/* objects.c */
+
+/** Take in an object file or an archive; bytes and name are borrowed until the engine goes. Errors:
+ * those of jd_object_open and jd_archive_open; DUPLICATE. Locked. */
+int legacy_foreign_add(struct legacy_engine *engine, const void *bytes, size_t size_bytes,
+                       const char *name, struct jd_error *err);
+/** Let a symbol be an object's, if an object defines it more strongly than `module_strength` (0:
+ * no module does). Locked. */
+bool legacy_foreign_bind(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                         unsigned module_strength);
+/** The object with a strong definition of the name; NULL: none. Locked. */
+const char *legacy_foreign_definer(const struct legacy_engine *engine, const char *name);
+/** Does a member of an archive define the name, which was not taken yet? Locked. */
+bool legacy_archives_have(const struct legacy_engine *engine, const char *name);
+/** Take that member in. JD_OK also without one, and for weak references. Locked. */
+int legacy_archives_take(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                         struct jd_error *err);
+/** Make an object's code callable and its data right. Locked, may unlock. */
+int legacy_foreign_link(struct legacy_engine *engine, struct legacy_foreign *foreign,
+                        struct jd_error *err);
+/** The address by which everyone knows an object's symbol; the object is linked then. Locked, may
+ * unlock. */
+int legacy_foreign_address(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                           uintptr_t *out_addr, struct jd_error *err);
+void legacy_foreigns_fini(struct legacy_engine *engine);
 
 /* resolver.c */
 

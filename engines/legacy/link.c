@@ -223,6 +223,8 @@ static bool needs_work(const struct legacy_symbol *symbol)
 {
     if (symbol->origin == LEGACY_ORIGIN_NONE)
         return symbol->kind == LEGACY_KIND_DATA || symbol->is_extern_weak;
+    if (symbol->origin == LEGACY_ORIGIN_OBJECT)
+        return !symbol->foreign->is_linked;
     if (symbol->is_thread_local && symbol->origin == LEGACY_ORIGIN_PROCESS)
         return true;
     if (symbol->origin != LEGACY_ORIGIN_MODULE)

@@ -23,6 +23,12 @@ static int refuse_duplicate(void *context, const struct legacy_definition *defin
 {
     struct addition *addition = context;
     struct legacy_definition other;
+    const char *object = definition->strength == LEGACY_STRONG
+                             ? legacy_foreign_definer(addition->engine, definition->name)
+                             : NULL;
+    if (object)
+        return jd_fail(addition->err, JD_E_DUPLICATE, addition->module->name,
+                       "'%s' is already defined in '%s'", definition->name, object);
     if (definition->strength != LEGACY_STRONG ||
         !legacy_definition_find(addition->engine, definition->name, &other) ||
         other.strength != LEGACY_STRONG)
@@ -53,7 +59,7 @@ static int take_in(struct addition *addition)
     struct legacy_engine *engine = addition->engine;
     struct legacy_module *module = addition->module;
     int result = JD_OK;
-    if (engine->module_count)
+    if (engine->module_count || engine->first_foreign)
         result = legacy_definitions_each(engine, module, refuse_duplicate, addition);
     if (!result)
         result = legacy_definitions_add(engine, module, addition->err);

@@ -181,6 +181,8 @@ int legacy_symbol_address(struct legacy_engine *engine, struct legacy_symbol *sy
     legacy_symbol_bind(engine, symbol);
     if (symbol->origin == LEGACY_ORIGIN_NONE)
         return unresolved_address(engine, symbol, out_addr, err);
+    if (symbol->origin == LEGACY_ORIGIN_OBJECT)
+        return legacy_foreign_address(engine, symbol, out_addr, err);
     if (symbol->origin == LEGACY_ORIGIN_MODULE)
         return legacy_symbol_is_code(symbol) ? legacy_symbol_stub(engine, symbol, out_addr, err)
                                              : module_data_address(engine, symbol, out_addr, err);
@@ -268,6 +270,11 @@ int legacy_symbol_callable(struct legacy_engine *engine, struct legacy_symbol *s
             (symbol->state == LEGACY_STATE_READY && symbol->addr))
             break;
         result = make_ready(engine, symbol, err);
+        if (result)
+            return result;
+    }
+    if (symbol->origin == LEGACY_ORIGIN_OBJECT) {
+        result = legacy_foreign_link(engine, symbol->foreign, err);
         if (result)
             return result;
     }

@@ -13,7 +13,9 @@
 struct structor {
     unsigned priority;
     size_t order;
-    struct legacy_symbol *symbol;
+    struct legacy_symbol *symbol; /* NULL: of an object file */
+    struct legacy_foreign *foreign;
+    size_t number; /* in the object */
 };
 
 struct collection {
@@ -23,10 +25,8 @@ struct collection {
     size_t count, capacity;
 };
 
-static int collect(void *context, unsigned priority, LLVMValueRef function)
+static int add_item(struct collection *all, const struct structor *item)
 {
-    struct collection *all = context;
-    struct legacy_symbol *symbol = legacy_symbol_of(all->engine, all->module, function);
     if (all->count == all->capacity) {
         size_t capacity = all->capacity ? all->capacity * 2 : 16;
         struct structor *items = realloc(all->items, capacity * sizeof *items);
@@ -35,9 +35,48 @@ static int collect(void *context, unsigned priority, LLVMValueRef function)
         all->items = items;
         all->capacity = capacity;
     }
-    all->items[all->count] = (struct structor){priority, all->count, symbol};
+    all->items[all->count] = *item;
+    all->items[all->count].order = all->count;
     all->count++;
-    return symbol ? JD_OK : JD_E_NO_MEMORY;
+    return JD_OK;
+}
+
+static int collect(void *context, unsigned priority, LLVMValueRef function)
+{
+    struct collection *all = context;
+    const struct structor item = {.priority = priority,
+                                  .symbol = legacy_symbol_of(all->engine, all->module, function)};
+    return item.symbol ? add_item(all, &item) : JD_E_NO_MEMORY;
+}
+
+static int collect_of_object(struct collection *all, struct legacy_foreign *foreign,
+                             bool is_constructor)
+{
+    int result = JD_OK;
+    for (size_t i = 0; i < jd_object_structor_count(foreign->object) && !result; i++) {
+        struct jd_object_structor structor = jd_object_structor_at(foreign->object, i);
+        const struct structor item = {
+            .priority = structor.priority, .foreign = foreign, .number = i};
+        if (structor.is_destructor != is_constructor)
+            result = add_item(all, &item);
+    }
+    return result;
+}
+
+/* What was never linked has nothing to destroy. */
+static int collect_of_objects(struct collection *all, bool is_constructor)
+{
+    int result = JD_OK;
+    for (struct legacy_foreign *foreign = all->engine->first_foreign; foreign && !result;
+         foreign = foreign->next) {
+        bool *has_run =
+            is_constructor ? &foreign->has_run_constructors : &foreign->has_run_destructors;
+        if (*has_run || (!is_constructor && !foreign->is_linked))
+            continue;
+        *has_run = true;
+        result = collect_of_object(all, foreign, is_constructor);
+    }
+    return result;
 }
 
 static int collect_all(struct collection *all, bool is_constructor)
@@ -54,7 +93,7 @@ static int collect_all(struct collection *all, bool is_constructor)
         if (result)
             return result;
     }
-    return JD_OK;
+    return collect_of_objects(all, is_constructor);
 }
 
 static int by_priority(const void *left, const void *right)
@@ -69,7 +108,7 @@ struct request {
     struct legacy_engine *engine;
     bool is_constructor;
     struct collection all;
-    struct legacy_symbol *symbol;
+    const struct structor *item;
     uintptr_t addr;
 };
 
@@ -78,6 +117,8 @@ static int gather(void *argument, struct jd_error *err)
     struct request *request = argument;
     struct collection *all = &request->all;
     int result = collect_all(all, request->is_constructor);
+    if (request->is_constructor)
+        request->engine->has_run_constructors = true;
     if (result)
         return jd_fail(err, result, NULL, "no memory for static constructors");
     if (all->count)
@@ -88,7 +129,13 @@ static int gather(void *argument, struct jd_error *err)
 static int make_callable(void *argument, struct jd_error *err)
 {
     struct request *request = argument;
-    return legacy_symbol_callable(request->engine, request->symbol, &request->addr, err);
+    const struct structor *item = request->item;
+    if (item->symbol)
+        return legacy_symbol_callable(request->engine, item->symbol, &request->addr, err);
+    int result = legacy_foreign_link(request->engine, item->foreign, err);
+    if (!result)
+        request->addr = jd_object_structor_at(item->foreign->object, item->number).addr;
+    return result;
 }
 
 int legacy_run_structors(struct legacy_engine *engine, bool is_constructor, struct jd_error *err)
@@ -98,7 +145,7 @@ int legacy_run_structors(struct legacy_engine *engine, bool is_constructor, stru
     const struct collection *all = &request.all;
     int result = legacy_enter(engine, gather, &request, err);
     for (size_t i = 0; !result && i < all->count; i++) {
-        request.symbol = all->items[is_constructor ? i : all->count - 1 - i].symbol;
+        request.item = &all->items[is_constructor ? i : all->count - 1 - i];
         result = legacy_enter(engine, make_callable, &request, err);
         if (!result)
             ((void (*)(void))request.addr)(); /* on the caller's stack, without the lock */

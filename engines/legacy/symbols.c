@@ -114,10 +114,15 @@ void legacy_symbol_bind(struct legacy_engine *engine, struct legacy_symbol *symb
     struct legacy_definition definition;
     if (symbol->origin != LEGACY_ORIGIN_NONE || symbol->is_internal)
         return;
-    if (legacy_definition_find(engine, symbol->name, &definition)) {
+    bool is_found = legacy_definition_find(engine, symbol->name, &definition);
+    if (legacy_foreign_bind(engine, symbol, is_found ? definition.strength : 0))
+        return;
+    if (is_found) {
         legacy_symbol_define(symbol, &definition);
         return;
     }
+    if (engine->archive_count && legacy_archives_have(engine, symbol->name))
+        return; /* taken when somebody needs it: legacy_symbol_create */
     if (engine->options.is_process_search_disabled && !symbol->is_runtime)
         return;
     symbol->addr = jd_process_symbol(symbol->name);
@@ -281,7 +286,10 @@ int legacy_symbol_create(struct legacy_engine *engine, struct legacy_symbol *sym
     struct creator_call call = {.engine = engine, .name = symbol->name, .kind = kind, .err = err};
     const struct jd_creation *answer = &call.answer;
     const char *text = program_ir(engine, symbol->name);
-    int result;
+    int result = legacy_archives_take(engine, symbol, err);
+    legacy_symbol_bind(engine, symbol);
+    if (result || symbol->origin != LEGACY_ORIGIN_NONE)
+        return result;
     if (text)
         return add_answer(engine, symbol, &(struct jd_ir){text, strlen(text), "(program start-up)"},
                           err);
