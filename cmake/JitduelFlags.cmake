@@ -13,6 +13,7 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 set(JD_PRESET "custom" CACHE STRING "name of the preset, recorded in reports")
 set(JD_SANITIZE "" CACHE STRING "value for -fsanitize=, empty for none")
 option(JD_WERROR "treat warnings as errors" OFF)
+option(JD_FUZZ "build the fuzz targets; wants clang" OFF)
 option(JD_ASSERTIONS "keep assert() in optimised builds" OFF)
 
 if(JD_ASSERTIONS)
