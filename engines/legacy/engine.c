@@ -161,7 +161,7 @@ static int define(struct legacy_engine *engine, const char *name, enum legacy_ki
     struct legacy_symbol *symbol = legacy_symbol_named(engine, name);
     if (!symbol)
         return jd_fail(err, JD_E_NO_MEMORY, name, "no memory for symbols");
-    int result = legacy_symbol_unbind(engine, symbol, err);
+    int result = legacy_symbol_detach(engine, symbol, err);
     if (result)
         return result;
     symbol->origin = LEGACY_ORIGIN_DEFINED;

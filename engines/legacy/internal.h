@@ -72,7 +72,8 @@ enum legacy_state {
     LEGACY_STATE_READY
 };
 
-/** A branch from one object to a function's body that skips the stub. */
+/** A branch from one object to a function of a module: to its body, or to its stub until it has
+ * one. */
 struct legacy_site {
     struct legacy_symbol *callee;
     struct legacy_site *previous, *next; /* among the callee's sites */
@@ -357,8 +358,13 @@ int legacy_symbol_callable(struct legacy_engine *engine, struct legacy_symbol *s
 /** Give a function's code back; a later call compiles it again. Locked. */
 int legacy_symbol_free(struct legacy_engine *engine, struct legacy_symbol *symbol,
                        struct jd_error *err);
-/** Lead every branch that goes to the body directly back to the stub. Locked. */
+/** Lead every branch that is known to go to the function to its body. Locked. */
+void legacy_symbol_bind_sites(struct legacy_engine *engine, struct legacy_symbol *symbol);
+/** Lead every such branch back to the stub; the next body takes them again. Locked. */
 int legacy_symbol_unbind(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                         struct jd_error *err);
+/** The same, and forget them: they go through the stub from now on. Locked. */
+int legacy_symbol_detach(struct legacy_engine *engine, struct legacy_symbol *symbol,
                          struct jd_error *err);
 /** Give back the symbol's stub, GOT entry and thunk. Locked. */
 void legacy_symbol_free_stub(struct legacy_engine *engine, struct legacy_symbol *symbol);

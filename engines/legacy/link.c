@@ -288,9 +288,10 @@ static int thunk_of(struct legacy_link *link, struct legacy_symbol *symbol, uint
     return result;
 }
 
-/* Can the branch be rewritten while other threads run it, and back to the stub at any time? x86-64:
- * a field within one cache line (Intel SDM volume 3, 9.1.3 and 9.1.1: such a store is seen whole).
- * AArch64: B and BL, not the conditional ones (Arm ARM, B2.2.5), and the stub must be in reach. */
+/* Can the branch be rewritten while other threads run it, to the body and back to the stub at any
+ * time? x86-64: a field within one cache line (Intel SDM volume 3, 9.1.3 and 9.1.1: such a store is
+ * seen whole). AArch64: B and BL, not the conditional ones (Arm ARM, B2.2.5), and the stub must be
+ * in reach. */
 static bool can_rebind(struct legacy_link *link, const struct jd_reloc_howto *howto,
                        struct legacy_symbol *symbol, uintptr_t addr, int64_t addend)
 {
@@ -299,8 +300,7 @@ static bool can_rebind(struct legacy_link *link, const struct jd_reloc_howto *ho
         return false;
     if (!jd_stubs_want_veneers(&link->engine->stubs))
         return (addr & 63) <= 60;
-    return jd_reloc_fits(howto, addr, symbol->addr, addend, 0) &&
-           !legacy_symbol_stub(link->engine, symbol, &stub_addr, NULL) &&
+    return !legacy_symbol_stub(link->engine, symbol, &stub_addr, NULL) &&
            jd_reloc_fits(howto, addr, stub_addr, addend, 0);
 }
 
@@ -324,20 +324,25 @@ static bool add_site(struct legacy_link *link, struct legacy_symbol *callee, uin
     return true;
 }
 
-/* Where a branch goes: the body when it is there, the stub when it is not, a thunk to what may be
- * out of reach. */
+static bool is_callee(const struct legacy_symbol *symbol)
+{
+    return symbol->origin == LEGACY_ORIGIN_MODULE
+               ? symbol->kind == LEGACY_KIND_FUNCTION
+               : symbol->origin == LEGACY_ORIGIN_NONE && !symbol->is_extern_weak;
+}
+
+/* Where a branch goes: the body when it is there, the stub until it is, a thunk to what may be out
+ * of reach. */
 static int branch_target(struct legacy_link *link, const struct jd_reloc_howto *howto,
                          struct legacy_symbol *symbol, const Elf64_Rela *rela, uintptr_t place_addr,
                          uintptr_t *out_addr, struct jd_error *err)
 {
-    if (symbol->origin == LEGACY_ORIGIN_MODULE && symbol->kind == LEGACY_KIND_FUNCTION) {
-        if (symbol->state == LEGACY_STATE_READY && symbol->addr &&
-            can_rebind(link, howto, symbol, place_addr, rela->r_addend) &&
-            add_site(link, symbol, place_addr, rela)) {
-            *out_addr = symbol->addr;
-            return JD_OK;
-        }
-        return legacy_symbol_address(link->engine, symbol, out_addr, err);
+    if (is_callee(symbol) && can_rebind(link, howto, symbol, place_addr, rela->r_addend) &&
+        add_site(link, symbol, place_addr, rela) && symbol->origin == LEGACY_ORIGIN_MODULE &&
+        symbol->state == LEGACY_STATE_READY && symbol->addr &&
+        jd_reloc_fits(howto, place_addr, symbol->addr, rela->r_addend, 0)) {
+        *out_addr = symbol->addr;
+        return JD_OK;
     }
     if (symbol->origin == LEGACY_ORIGIN_MODULE ||
         (symbol->origin == LEGACY_ORIGIN_NONE && !symbol->is_extern_weak))
@@ -489,6 +494,7 @@ static void publish_symbol(struct legacy_link *link, uint32_t index)
     link->object->function_count++;
     if (symbol->stub_index != LEGACY_NO_STUB)
         jd_stub_publish(&link->engine->stubs, symbol->stub_index, symbol->addr);
+    legacy_symbol_bind_sites(link->engine, symbol);
     legacy_perf_map_add(link->engine->perf_map, symbol->name, symbol->addr,
                         link->elf.symbols[index].st_size);
     jd_probe_compiled(link->engine->options.probe, symbol->name, symbol->addr,

@@ -252,7 +252,7 @@ int legacy_module_remove(struct legacy_engine *engine, jd_module_id id, struct j
         return jd_fail(err, JD_E_NOT_FOUND, "remove_module", "no module has this id");
     result = is_busy(engine, module, err);
     for (struct legacy_symbol *symbol = module->symbols; symbol && !result; symbol = symbol->next)
-        result = legacy_symbol_unbind(engine, symbol, err);
+        result = legacy_symbol_detach(engine, symbol, err);
     if (result)
         return result;
     legacy_definitions_remove(engine, module);
@@ -273,13 +273,16 @@ struct present {
     bool has_labels;
 };
 
-static void go_back(struct legacy_symbol *symbol, const struct present *present)
+static void go_back(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                    const struct present *present)
 {
     legacy_symbol_define(symbol, &present->definition);
     symbol->addr = present->addr;
     symbol->object = present->object;
     symbol->state = present->state;
     symbol->has_labels = present->has_labels;
+    if (symbol->state == LEGACY_STATE_READY && symbol->kind == LEGACY_KIND_FUNCTION)
+        legacy_symbol_bind_sites(engine, symbol);
 }
 
 static int compile_replacement(struct legacy_engine *engine, struct legacy_symbol *symbol,
@@ -301,7 +304,7 @@ static int compile_replacement(struct legacy_engine *engine, struct legacy_symbo
     symbol->has_labels = false;
     result = legacy_compile_function(engine, symbol, err);
     if (result)
-        go_back(symbol, &present);
+        go_back(engine, symbol, &present);
     return result;
 }
 

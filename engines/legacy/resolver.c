@@ -5,7 +5,6 @@
  */
 #include "internal.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -284,8 +283,7 @@ int legacy_symbol_callable(struct legacy_engine *engine, struct legacy_symbol *s
     return JD_OK;
 }
 
-/* Running code may be at the branch: the field is replaced by one store. The stub is within reach,
- * or the branch would not have been bound. */
+/* Running code may be at the branch: the field is replaced by one store. Out of reach, it stays. */
 static void rewrite_site(const struct legacy_engine *engine, const struct legacy_site *site,
                          uintptr_t target_addr)
 {
@@ -293,23 +291,16 @@ static void rewrite_site(const struct legacy_engine *engine, const struct legacy
         jd_reloc_howto(engine->stubs.arch->elf_machine, site->type);
     uint32_t *field = jd_arena_writable(engine->arena, site->addr), bytes = *field;
     struct jd_reloc_place place = {.write = &bytes, .room_bytes = sizeof bytes, .addr = site->addr};
-    int result = jd_reloc_apply(howto, &place, target_addr, site->addend, 0, NULL);
-    assert(!result);
-    (void)result;
+    if (jd_reloc_apply(howto, &place, target_addr, site->addend, 0, NULL))
+        return;
     __atomic_store_n(field, bytes, __ATOMIC_RELEASE);
     jd_arena_flush_icache(site->addr, sizeof *field);
 }
 
-static void unbind_sites(struct legacy_engine *engine, struct legacy_symbol *symbol,
-                         uintptr_t stub_addr)
+void legacy_symbol_bind_sites(struct legacy_engine *engine, struct legacy_symbol *symbol)
 {
-    struct legacy_site *next;
-    for (struct legacy_site *site = symbol->sites; site; site = next) {
-        next = site->next;
-        rewrite_site(engine, site, stub_addr);
-        site->previous = site->next = NULL;
-    }
-    symbol->sites = NULL;
+    for (struct legacy_site *site = symbol->sites; site; site = site->next)
+        rewrite_site(engine, site, symbol->addr);
 }
 
 int legacy_symbol_unbind(struct legacy_engine *engine, struct legacy_symbol *symbol,
@@ -320,9 +311,24 @@ int legacy_symbol_unbind(struct legacy_engine *engine, struct legacy_symbol *sym
     if (!symbol->sites)
         return JD_OK;
     result = legacy_symbol_stub(engine, symbol, &stub_addr, err);
-    if (!result)
-        unbind_sites(engine, symbol, stub_addr);
+    for (struct legacy_site *site = symbol->sites; site && !result; site = site->next)
+        rewrite_site(engine, site, stub_addr); /* in reach, or it would be no site */
     return result;
+}
+
+int legacy_symbol_detach(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                         struct jd_error *err)
+{
+    int result = legacy_symbol_unbind(engine, symbol, err);
+    struct legacy_site *next;
+    if (result)
+        return result;
+    for (struct legacy_site *site = symbol->sites; site; site = next) {
+        next = site->next;
+        site->previous = site->next = NULL;
+    }
+    symbol->sites = NULL;
+    return JD_OK;
 }
 
 int legacy_symbol_free(struct legacy_engine *engine, struct legacy_symbol *symbol,
@@ -342,9 +348,10 @@ int legacy_symbol_free(struct legacy_engine *engine, struct legacy_symbol *symbo
     if (symbol->state != LEGACY_STATE_READY || symbol->has_labels)
         return JD_OK;
     result = legacy_symbol_stub(engine, symbol, &stub_addr, err);
+    if (!result)
+        result = legacy_symbol_unbind(engine, symbol, err);
     if (result)
         return result;
-    unbind_sites(engine, symbol, stub_addr);
     jd_stub_reset(&engine->stubs, symbol->stub_index);
     symbol->state = LEGACY_STATE_IDLE;
     symbol->addr = 0;
