@@ -65,17 +65,19 @@ static int on_failure(void *context, const struct jd_error *err)
 
 static int start(struct jd_child *child, struct jd_error *err)
 {
-    const struct jd_program_spec spec = {.ops = child->ops,
-                                         .options = jd_child_engine_options(child),
-                                         .modules = child->modules,
-                                         .module_count = child->file_count,
-                                         .wants_early_exit = true,
-                                         .on_end = on_end,
-                                         .on_failure = on_failure,
-                                         .context = child};
+    struct jd_program_spec spec = {.ops = child->ops,
+                                   .options = jd_child_engine_options(child),
+                                   .modules = child->modules,
+                                   .module_count = child->file_count,
+                                   .wants_early_exit = true,
+                                   .on_end = on_end,
+                                   .on_failure = on_failure,
+                                   .context = child};
     struct jd_phase_totals totals;
     struct jd_program *program;
     int rc;
+    spec.options.start_argc = child->program_argc;
+    spec.options.start_argv = child->program_argv;
     if ((rc = jd_program_open(&spec, &program, err)) || (rc = jd_program_prepare(program, err)))
         return rc;
     jd_phases_read(child->phases, &totals);

@@ -415,12 +415,14 @@ int jd_cmd_run(int argc, char **argv)
         return jd_cli_report(&run.err);
     if ((code = open_files(&run)) != 0)
         return code;
+    char **arguments = program_arguments(&run, argc, argv, own, &program_argc);
+    run.spec.options.start_argc = program_argc;
+    run.spec.options.start_argv = arguments;
     jd_crash_watch(run.files[0]);
     if (start(&run) != JD_OK) {
         code = jd_cli_report(&run.err);
         jd_program_close(run.program);
         return code;
     }
-    char **arguments = program_arguments(&run, argc, argv, own, &program_argc);
     jd_program_run(run.program, program_argc, arguments);
 }

@@ -10,7 +10,9 @@
 #include <llvm-c/IRReader.h>
 #include <llvm-c/Target.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "target_shim.h"
 
@@ -194,4 +196,48 @@ int jd_target_each_structor(LLVMModuleRef module, bool is_constructor, jd_struct
             return result;
     }
     return 0;
+}
+
+/* Does the variable lie in an array of functions that a linker would hand to the C library? Linkers
+ * put those with a number first, by number (GNU ld's default script, SORT_BY_INIT_PRIORITY). */
+static bool is_in_array(LLVMValueRef variable, const char *array, unsigned *out_priority)
+{
+    enum { LAST_PRIORITY = 65535 };
+    const char *section = LLVMGetSection(variable);
+    size_t length = strlen(array);
+    *out_priority = LAST_PRIORITY;
+    if (!section || strncmp(section, array, length) || LLVMIsDeclaration(variable))
+        return false;
+    if (section[length] == '.')
+        *out_priority = (unsigned)strtoul(section + length + 1, NULL, 10);
+    return section[length] == '.' || !section[length];
+}
+
+int jd_target_each_array_structor(LLVMModuleRef module, bool is_constructor,
+                                  jd_structor_fn callback, void *context)
+{
+    const char *array = is_constructor ? ".init_array" : ".fini_array";
+    unsigned priority;
+    int result = 0;
+    for (LLVMValueRef v = LLVMGetFirstGlobal(module); v && !result; v = LLVMGetNextGlobal(v)) {
+        if (!is_in_array(v, array, &priority))
+            continue;
+        LLVMValueRef value = LLVMGetInitializer(v);
+        bool is_list = LLVMIsAConstantArray(value);
+        int count = is_list ? LLVMGetNumOperands(value) : 1;
+        for (int i = 0; i < count && !result; i++) {
+            LLVMValueRef function = is_list ? LLVMGetOperand(value, (unsigned)i) : value;
+            if (LLVMIsAGlobalValue(function))
+                result = callback(context, priority, function);
+        }
+    }
+    return result;
+}
+
+void jd_target_call_constructor(uintptr_t addr, const struct jd_engine_options *options)
+{
+    static char *none[] = {NULL};
+    ((void (*)(int, char **, char **))addr)(options->start_argv ? options->start_argc : 0,
+                                            options->start_argv ? options->start_argv : none,
+                                            environ);
 }

@@ -44,8 +44,16 @@ int jd_target_read_ir(LLVMContextRef context, struct jd_diagnostics *diagnostics
  * value (functions, or an alias of one). Not 0 stops and is returned. */
 typedef int (*jd_structor_fn)(void *context, unsigned priority, LLVMValueRef function);
 
+/** Call a static constructor with the options' arguments, on the caller's stack. */
+void jd_target_call_constructor(uintptr_t addr, const struct jd_engine_options *options);
+
 /** Walk a module's static constructors (or destructors). */
 int jd_target_each_structor(LLVMModuleRef module, bool is_constructor, jd_structor_fn callback,
                             void *context);
+
+/** The same for functions that variables put into the section .init_array (or .fini_array), which
+ * a linker would hand to the C library. They come before those of the lists. */
+int jd_target_each_array_structor(LLVMModuleRef module, bool is_constructor,
+                                  jd_structor_fn callback, void *context);
 
 #endif

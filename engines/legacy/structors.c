@@ -88,8 +88,10 @@ static int collect_all(struct collection *all, bool is_constructor)
             continue;
         *has_run = true;
         all->module = module;
-        int result = jd_target_each_structor(legacy_source_module(module->source), is_constructor,
-                                             collect, all);
+        LLVMModuleRef ir = legacy_source_module(module->source);
+        int result = jd_target_each_array_structor(ir, is_constructor, collect, all);
+        if (!result)
+            result = jd_target_each_structor(ir, is_constructor, collect, all);
         if (result)
             return result;
     }
@@ -147,8 +149,12 @@ int legacy_run_structors(struct legacy_engine *engine, bool is_constructor, stru
     for (size_t i = 0; !result && i < all->count; i++) {
         request.item = &all->items[is_constructor ? i : all->count - 1 - i];
         result = legacy_enter(engine, make_callable, &request, err);
-        if (!result)
-            ((void (*)(void))request.addr)(); /* on the caller's stack, without the lock */
+        if (result)
+            break;
+        if (is_constructor) /* on the caller's stack, without the lock */
+            jd_target_call_constructor(request.addr, &engine->options);
+        else
+            ((void (*)(void))request.addr)();
     }
     free(all->items);
     return result;

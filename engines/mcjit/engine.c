@@ -58,6 +58,8 @@ static int take_options(struct mcjit_engine *engine, const struct jd_engine_opti
         !copy_text(&engine->features, options->features) ||
         !copy_text(&engine->ir_passes, options->ir_passes))
         return jd_fail(err, JD_E_NO_MEMORY, "options", "no room for a copy");
+    engine->start = (struct jd_engine_options){.start_argc = options->start_argc,
+                                               .start_argv = options->start_argv};
     engine->settings = (struct mcjit_settings){options->opt_level, engine->cpu, engine->features};
     if (engine->ir_passes)
         return jd_target_machine_create(options, &engine->passes_machine, err);

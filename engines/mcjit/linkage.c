@@ -257,6 +257,9 @@ static int apply_structors(struct edit *edit)
     int result = JD_OK;
     for (size_t i = 0; i < 2 && !result; i++) {
         LLVMValueRef list = LLVMGetNamedGlobal(edit->module->llvm, lists[i]);
+        result = jd_target_each_array_structor(edit->module->llvm, i == 0, expose_structor, edit);
+        if (result)
+            return result;
         if (!list)
             continue;
         result = jd_target_each_structor(edit->module->llvm, i == 0, expose_structor, edit);

@@ -81,6 +81,7 @@ struct mcjit_engine {
     struct mcjit_settings settings;
     char *cpu, *features, *ir_passes; /* owned copies; NULL: none */
     enum jd_granularity granularity;
+    struct jd_engine_options start;   /* what constructors are called with; nothing else of it */
     bool is_process_search_disabled, wants_verify;
     bool is_lazy; /* modules are compiled at the first call into them */
     jd_error_handler_fn on_error;

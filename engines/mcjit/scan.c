@@ -307,6 +307,8 @@ static int scan_structor(void *context, unsigned priority, LLVMValueRef function
             return out_of_memory(module, scan->err);
     }
     list[module->structor_count++] = structor;
+    if (!scan->entries)
+        return NULL;
     return JD_OK;
 }
 
@@ -315,8 +317,12 @@ static int scan_structors(struct mcjit_engine *engine, struct mcjit_module *modu
 {
     LLVMValueRef list =
         LLVMGetNamedGlobal(module->llvm, is_destructor ? "llvm.global_dtors" : "llvm.global_ctors");
-    struct structor_scan scan = {engine, module,       err, list ? LLVMGetInitializer(list) : NULL,
-                                 0,      is_destructor};
+    struct structor_scan scan = {
+        .engine = engine, .module = module, .err = err, .is_destructor = is_destructor};
+    int result = jd_target_each_array_structor(module->llvm, !is_destructor, scan_structor, &scan);
+    if (result || !list)
+        return result;
+    scan.entries = LLVMGetInitializer(list);
     return jd_target_each_structor(module->llvm, !is_destructor, scan_structor, &scan);
 }
 

@@ -58,14 +58,16 @@ static int collect(struct mcjit_engine *engine, bool is_destructor, bool is_of_m
 static void run_one(struct mcjit_engine *engine, const struct run *run)
 {
     struct mcjit_structor *structor = &run->module->structors[run->index];
-    void (*function)(void) = (void (*)(void))structor->addr;
     if (structor->has_run)
         return;
     structor->has_run = true;
-    if (!function)
+    if (!structor->addr)
         return;
     mcjit_unlock(engine);
-    function();
+    if (structor->is_destructor)
+        ((void (*)(void))structor->addr)();
+    else
+        jd_target_call_constructor(structor->addr, &engine->start);
     mcjit_lock(engine);
 }
 

@@ -99,6 +99,10 @@ struct jd_engine_options {
     const struct jd_probe *probe; /**< borrowed until destroy; NULL: none */
     jd_error_handler_fn on_error; /**< NULL: abort() */
     void *on_error_context;
+    /** What static constructors are called with, as the C library calls them: argc, argv, and the
+     * environment of that moment. Borrowed until destroy; NULL: no arguments. */
+    int start_argc;
+    char **start_argv;
 };
 
 /** Bytes and events so far. Counting costs nothing until asked. */
