@@ -19,7 +19,7 @@ struct unit {
     struct legacy_partition *partition;
     struct legacy_symbol **claimed; /* what this unit defines: functions, then data */
     size_t claimed_count, claimed_capacity, function_count;
-    bool is_asm;
+    bool is_asm, has_placed;
     bool is_in_phase; /* a probe phase is open: a fatal error inside LLVM does not close it */
     enum jd_phase phase;
     const char *name; /* for messages */
@@ -61,6 +61,16 @@ static bool claim(struct unit *unit, struct legacy_symbol *symbol)
     return true;
 }
 
+static bool place_and_claim(struct unit *unit, struct legacy_symbol *symbol)
+{
+    int result = legacy_section_place(unit->engine, symbol, unit->err);
+    if (result)
+        unit->result = result;
+    else if (symbol->placed_addr)
+        unit->has_placed = true;
+    return !result && claim(unit, symbol);
+}
+
 /* The partition asks how to refer to a global of the module. */
 static enum legacy_want decide(void *context, LLVMValueRef value)
 {
@@ -73,7 +83,7 @@ static enum legacy_want decide(void *context, LLVMValueRef value)
     if (symbol->origin != LEGACY_ORIGIN_MODULE)
         return LEGACY_WANT_FAR;
     if (symbol->kind == LEGACY_KIND_DATA && symbol->value == value &&
-        symbol->state == LEGACY_STATE_IDLE && claim(unit, symbol))
+        symbol->state == LEGACY_STATE_IDLE && place_and_claim(unit, symbol))
         return LEGACY_WANT_DEFINITION;
     return LEGACY_WANT_NEAR;
 }
@@ -115,6 +125,8 @@ static int build(struct unit *unit, struct jd_error *err)
     message = legacy_partition_close(unit->partition);
     if (message)
         return jd_llvm_take_message(err, JD_E_BAD_IR, unit->module->name, message);
+    for (size_t i = unit->function_count; unit->has_placed && i < unit->claimed_count; i++)
+        legacy_section_mark(unit->claimed[i], legacy_partition_module(unit->partition));
     return unit->result;
 }
 

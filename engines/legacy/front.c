@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "codegen_shim.h"
+#include "section_name.h"
 #include "speculate.h"
 #include "target.h"
 
@@ -208,7 +209,8 @@ static bool starts_with(const char *text, const char *prefix)
 static bool is_definable(const struct unit *unit, LLVMValueRef value)
 {
     if (LLVMGetValueKind(value) != LLVMGlobalVariableValueKind || LLVMIsDeclaration(value) ||
-        LLVMIsThreadLocal(value) || LLVMGetLinkage(value) == LLVMAvailableExternallyLinkage)
+        LLVMIsThreadLocal(value) || LLVMGetLinkage(value) == LLVMAvailableExternallyLinkage ||
+        jd_section_has_bounds(LLVMGetSection(value)))
         return false;
     LLVMTargetDataRef layout =
         LLVMGetModuleDataLayout(legacy_source_module(unit->copy->source)); /* borrowed */

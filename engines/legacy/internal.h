@@ -63,7 +63,8 @@ enum legacy_kind {
     LEGACY_KIND_IFUNC,
     LEGACY_KIND_ALIAS, /* of data, or into the middle of something */
     LEGACY_KIND_ASM,
-    LEGACY_KIND_LABEL
+    LEGACY_KIND_LABEL,
+    LEGACY_KIND_BOUND /* __start_ or __stop_ of a section */
 };
 
 enum legacy_state {
@@ -91,6 +92,7 @@ struct legacy_symbol {
     LLVMValueRef value; /* its definition in `module` */
     uintptr_t addr;     /* body, data or absolute address; 0 when not known yet */
     uintptr_t got_addr, thunk_addr;
+    uintptr_t placed_addr;          /* where its section wants it; 0: anywhere */
     struct legacy_object *object;   /* that holds the body */
     struct legacy_foreign *foreign; /* with LEGACY_ORIGIN_OBJECT */
     struct legacy_site *sites;
@@ -172,6 +174,7 @@ struct legacy_engine {
     struct legacy_table definitions; /* struct legacy_definition by name: the strongest of each */
     struct legacy_table names;       /* struct legacy_symbol by name, external ones */
     struct legacy_table globals;     /* struct legacy_global by LLVM value */
+    struct legacy_section *sections; /* laid out */
     bool is_lazy;
 
     jd_creator_fn creator;
@@ -390,6 +393,24 @@ int legacy_call_out(struct legacy_engine *engine, void (*function)(void *argumen
 void legacy_fork_enlist(struct legacy_engine *engine);
 /** Does nothing when it is not enlisted. Not locked. */
 void legacy_fork_delist(struct legacy_engine *engine);
+
+/* sections.c */
+
+/** How the section of a datum that has its place already begins; the address follows, in hex. */
+#define LEGACY_PLACED_SECTION "jd.at."
+/** Give an idle datum of a section with bounds its place, and all others of it theirs. Locked. */
+int legacy_section_place(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                         struct jd_error *err);
+/** Tell the linker, through the section of the datum's copy in a partition. */
+void legacy_section_mark(struct legacy_symbol *symbol, LLVMModuleRef partition);
+/** False when the symbol is no bound of a section that some module has. Locked. */
+bool legacy_section_bind(struct legacy_engine *engine, struct legacy_symbol *symbol);
+/** Give a bound its address, and emit what lies between the two. Locked, may unlock. */
+int legacy_section_emit(struct legacy_engine *engine, struct legacy_symbol *bound,
+                        struct jd_error *err);
+/** The module goes away. Locked. */
+void legacy_sections_forget(struct legacy_engine *engine, struct legacy_module *module);
+void legacy_sections_fini(struct legacy_engine *engine);
 
 /* structors.c */
 

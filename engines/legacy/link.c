@@ -81,6 +81,17 @@ static void make_veneer_room(struct legacy_link *link, size_t *code_bytes)
     *code_bytes += count * link->engine->stubs.arch->veneer_bytes;
 }
 
+/* A datum whose place was given by its section (sections.c). */
+static bool is_placed(struct legacy_link *link, uint32_t index)
+{
+    const char *name = jd_elf_section_name(&link->elf, index);
+    if (strncmp(name, LEGACY_PLACED_SECTION, sizeof LEGACY_PLACED_SECTION - 1) != 0)
+        return false;
+    link->places[index].addr = strtoull(name + sizeof LEGACY_PLACED_SECTION - 1, NULL, 16);
+    link->places[index].write = jd_arena_writable(link->engine->arena, link->places[index].addr);
+    return true;
+}
+
 /* Offsets within each kind's block are kept in place.addr until the blocks are known. */
 static int lay_out(struct legacy_link *link, struct jd_error *err)
 {
@@ -92,6 +103,8 @@ static int lay_out(struct legacy_link *link, struct jd_error *err)
         if (section->sh_flags & SHF_TLS)
             return jd_fail(err, JD_E_UNSUPPORTED, jd_elf_section_name(&link->elf, i),
                            "native thread-local section");
+        if (is_placed(link, i))
+            continue;
         enum jd_arena_kind kind = kind_of_section(link, i);
         if (kind == JD_ARENA_CODE && !size[kind])
             size[kind] = LEGACY_UNWIND_PREFIX_BYTES;
@@ -121,9 +134,11 @@ static void load_sections(struct legacy_link *link)
         struct legacy_place *place = &link->places[i];
         if (!is_loaded(link, i))
             continue;
-        const struct jd_arena_block *block = &link->object->blocks[kind_of_section(link, i)];
-        place->write = (unsigned char *)block->write + place->addr;
-        place->addr += block->addr;
+        if (!place->write) {
+            const struct jd_arena_block *block = &link->object->blocks[kind_of_section(link, i)];
+            place->write = (unsigned char *)block->write + place->addr;
+            place->addr += block->addr;
+        }
         const void *bytes = jd_elf_section_bytes(&link->elf, i);
         if (bytes)
             memcpy(place->write, bytes, link->elf.sections[i].sh_size);

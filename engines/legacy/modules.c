@@ -257,6 +257,7 @@ int legacy_module_remove(struct legacy_engine *engine, jd_module_id id, struct j
         return result;
     legacy_definitions_remove(engine, module);
     free_objects(engine, module);
+    legacy_sections_forget(engine, module);
     legacy_symbols_forget(engine, module);
     delist(engine, module);
     legacy_speculation_remove(engine->speculation, module->id);
@@ -352,6 +353,7 @@ void legacy_modules_fini(struct legacy_engine *engine)
         legacy_definitions_remove(engine, module);
         destroy_module(module);
     }
+    legacy_sections_fini(engine);
     legacy_table_fini(&engine->modules);
     legacy_table_fini(&engine->definitions);
 }

@@ -120,6 +120,9 @@ static int module_data_address(struct legacy_engine *engine, struct legacy_symbo
         if (!symbol->addr)
             result = legacy_emit_asm(engine, symbol->module, err);
         break;
+    case LEGACY_KIND_BOUND:
+        result = legacy_section_emit(engine, symbol, err);
+        break;
     default:
         /* While its own unit is being linked, its address is known and that is enough. */
         if (symbol->state == LEGACY_STATE_BUSY &&

@@ -103,7 +103,7 @@ void legacy_symbol_undefine(struct legacy_symbol *symbol)
     symbol->origin = LEGACY_ORIGIN_NONE;
     symbol->state = LEGACY_STATE_IDLE;
     symbol->value = NULL;
-    symbol->addr = 0;
+    symbol->addr = symbol->placed_addr = 0;
     symbol->object = NULL;
     symbol->has_labels = false;
     symbol->was_created_asked = false;
@@ -123,6 +123,8 @@ void legacy_symbol_bind(struct legacy_engine *engine, struct legacy_symbol *symb
     }
     if (engine->archive_count && legacy_archives_have(engine, symbol->name))
         return; /* taken when somebody needs it: legacy_symbol_create */
+    if (legacy_section_bind(engine, symbol))
+        return;
     if (engine->options.is_process_search_disabled && !symbol->is_runtime)
         return;
     symbol->addr = jd_process_symbol(symbol->name);

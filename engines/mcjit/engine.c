@@ -192,6 +192,7 @@ static void destroy(struct jd_engine *base)
         LLVMDisposeTargetMachine(engine->passes_machine);
     mcjit_objects_fini(engine);
     mcjit_selections_fini(engine);
+    mcjit_sections_fini(engine);
     jd_stubs_fini(&engine->stubs);
     jd_stack_pool_fini(&engine->stacks);
     free(engine->stub_symbols);

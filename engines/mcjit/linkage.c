@@ -219,7 +219,8 @@ static int apply_declaration(const struct edit *edit, LLVMValueRef global)
     int result = mcjit_scan_symbol(edit->engine, global, &symbol, edit->err);
     if (result || !symbol || !LLVMGetFirstUse(global))
         return result;
-    if (LLVMGetLinkage(global) == LLVMExternalWeakLinkage && !symbol->addr && !symbol->definer) {
+    if (LLVMGetLinkage(global) == LLVMExternalWeakLinkage && !symbol->addr && !symbol->definer &&
+        !symbol->is_section_bound) {
         LLVMReplaceAllUsesWith(global, LLVMConstNull(LLVMTypeOf(global)));
         return JD_OK;
     }
@@ -256,10 +257,10 @@ static int apply_structors(struct edit *edit)
     static const char *const lists[] = {"llvm.global_ctors", "llvm.global_dtors"};
     int result = JD_OK;
     for (size_t i = 0; i < 2 && !result; i++) {
-        LLVMValueRef list = LLVMGetNamedGlobal(edit->module->llvm, lists[i]);
         result = jd_target_each_array_structor(edit->module->llvm, i == 0, expose_structor, edit);
         if (result)
             return result;
+        LLVMValueRef list = LLVMGetNamedGlobal(edit->module->llvm, lists[i]);
         if (!list)
             continue;
         result = jd_target_each_structor(edit->module->llvm, i == 0, expose_structor, edit);

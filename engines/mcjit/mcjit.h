@@ -71,6 +71,8 @@ struct mcjit_module {
     size_t definition_count;
     struct mcjit_structor *structors;
     size_t structor_count;
+    char **sections; /**< with bounds, that its data lies in; owned, as the list */
+    size_t section_count;
     char **asm_names; /**< internal names that file-level assembly uses or defines; owned */
     size_t asm_name_count;
     uint64_t selected_by; /**< the prepare that last selected it */
@@ -79,9 +81,9 @@ struct mcjit_module {
 struct mcjit_engine {
     struct jd_engine base;
     struct mcjit_settings settings;
+    struct jd_engine_options start;   /* what constructors are called with; nothing else of it */
     char *cpu, *features, *ir_passes; /* owned copies; NULL: none */
     enum jd_granularity granularity;
-    struct jd_engine_options start;   /* what constructors are called with; nothing else of it */
     bool is_process_search_disabled, wants_verify;
     bool is_lazy; /* modules are compiled at the first call into them */
     jd_error_handler_fn on_error;
@@ -114,7 +116,8 @@ struct mcjit_engine {
     uint32_t creator_epoch;
     struct mcjit_symbol *asked; /* a creator is being asked for these right now */
     struct mcjit_selection *selections;
-    uint64_t unlock_count; /* times that the lock was given up inside an operation */
+    struct mcjit_section *sections; /* laid out */
+    uint64_t unlock_count;          /* times that the lock was given up inside an operation */
     uint64_t prepare_count;
     bool has_run_constructors;
     struct jd_exit_list exits; /* its address is __dso_handle */
@@ -223,6 +226,8 @@ int mcjit_scan_symbol(struct mcjit_engine *engine, LLVMValueRef global, struct m
 char *mcjit_local_name(const struct mcjit_module *module, LLVMValueRef global);
 /** The name of the body of a function with a stub. Owned by the caller; NULL: no memory. */
 char *mcjit_body_name(const struct mcjit_symbol *symbol);
+/** Is this a variable's definition that counts for the bounds of its section? */
+bool mcjit_scan_has_bounds(LLVMValueRef variable);
 /** True when file-level assembly defines this name internally, or uses an internal value of it. */
 bool mcjit_is_asm_name(const struct mcjit_module *module, const char *name, size_t name_bytes);
 
@@ -291,6 +296,20 @@ int mcjit_prepare_root(struct mcjit_engine *engine, struct mcjit_module *root,
                        struct jd_error *err);
 /** Compile the pending modules that have static constructors, and what they reach. */
 int mcjit_prepare_structors(struct mcjit_engine *engine, struct jd_error *err);
+
+/* --- sections.c ------------------------------------------------------------------------------- */
+
+/** Is the symbol a bound of a section? Then its address is set, or the pending modules with that
+ * section are selected and it will be when they are laid out. */
+int mcjit_section_resolve(struct mcjit_engine *engine, struct mcjit_selection *selection,
+                          struct mcjit_symbol *symbol, bool *out_is_found, struct jd_error *err);
+/** Reserve memory for the sections of the selected modules, in their order, and give the bounds
+ * their addresses. Ends with mcjit_sections_end. */
+int mcjit_sections_lay_out(struct mcjit_engine *engine, struct mcjit_memory *memory,
+                           const struct mcjit_selection *selection, struct jd_error *err);
+/** Keep them, or forget them. */
+void mcjit_sections_end(struct mcjit_engine *engine, bool is_linked);
+void mcjit_sections_fini(struct mcjit_engine *engine);
 
 /* --- structors.c ------------------------------------------------------------------------------ */
 

@@ -14,11 +14,21 @@
 
 #include "llvm_shim.h"
 
+/* Sections of one name that lie together: a part for each object. */
+struct joint {
+    const char *name;
+    unsigned char *write;
+    const struct mcjit_memory_part *parts;
+    size_t part_count, part, filled_bytes; /* of the part that is being filled */
+};
+
 struct mcjit_memory {
     struct jd_arena *arena;
     struct mcjit_phases *phases;
     struct jd_arena_block *blocks; /* of this batch */
     size_t block_count, block_room;
+    struct joint *joints;
+    size_t joint_count;
     bool is_committed;
     void **substitutes; /* heap memory that failed batches were given; kept until destroy */
     size_t substitute_count;
@@ -45,6 +55,7 @@ void mcjit_memory_destroy(struct mcjit_memory *memory)
         free(memory->substitutes[i]);
     free(memory->substitutes);
     free(memory->blocks);
+    free(memory->joints);
     free(memory);
 }
 
@@ -93,6 +104,62 @@ static void *allocate(struct mcjit_memory *memory, enum jd_arena_kind kind, size
     return substitute(memory, size_bytes, align_bytes);
 }
 
+/* RuntimeDyld writes up to a stub's alignment of padding behind a section (LLVM 19). */
+enum { JOINT_SLACK_BYTES = 64 };
+
+int mcjit_memory_lay_out(struct mcjit_memory *memory, const char *name,
+                         const struct mcjit_memory_part *parts, size_t part_count,
+                         size_t align_bytes, uintptr_t *out_addr, struct jd_error *err)
+{
+    const struct mcjit_memory_part *last = part_count ? &parts[part_count - 1] : NULL;
+    size_t size_bytes = last ? last->offset + last->size_bytes : 0;
+    struct joint *joints = realloc(memory->joints, (memory->joint_count + 1) * sizeof *joints);
+    int result;
+    *out_addr = 0;
+    if (joints)
+        memory->joints = joints;
+    if (!joints || !make_room(memory))
+        return jd_fail(err, JD_E_NO_MEMORY, name, "no room for a section");
+    struct jd_arena_block *block = &memory->blocks[memory->block_count];
+    result = jd_arena_reserve(memory->arena, JD_ARENA_DATA, size_bytes + JOINT_SLACK_BYTES,
+                              align_bytes, block, err);
+    if (result)
+        return result;
+    memory->block_count++;
+    joints[memory->joint_count++] = (struct joint){name, block->write, parts, part_count, 0, 0};
+    *out_addr = block->addr;
+    return JD_OK;
+}
+
+static struct joint *find_joint(struct mcjit_memory *memory, const char *name)
+{
+    for (size_t i = 0; i < memory->joint_count; i++)
+        if (!strcmp(memory->joints[i].name, name))
+            return &memory->joints[i];
+    return NULL;
+}
+
+/* Where a section lies that is joint with others; NULL: by itself. An object whose data differ in
+ * their flags has several of one name: they share its part. RuntimeDyld may ask for more than the
+ * section's size, to have room for stubs, which data do not need. */
+static uint8_t *joint_place(struct mcjit_memory *memory, const char *name, size_t size_bytes,
+                            size_t align_bytes)
+{
+    struct joint *joint = find_joint(memory, name);
+    size_t offset;
+    if (!joint)
+        return NULL;
+    offset = (joint->filled_bytes + align_bytes - 1) & ~(align_bytes - 1);
+    if (offset && offset + size_bytes > joint->parts[joint->part].size_bytes) {
+        joint->part++;
+        offset = 0;
+    }
+    if (joint->part >= joint->part_count)
+        return NULL;
+    joint->filled_bytes = offset + size_bytes;
+    return joint->write + joint->parts[joint->part].offset + offset;
+}
+
 static bool begins_with(const char *name, const char *prefix)
 {
     return !strncmp(name, prefix, strlen(prefix));
@@ -121,7 +188,13 @@ static uint8_t *allocate_code(void *opaque, uintptr_t size_bytes, unsigned align
 static uint8_t *allocate_data(void *opaque, uintptr_t size_bytes, unsigned align_bytes,
                               unsigned section_id, const char *section, LLVMBool is_read_only)
 {
+    struct mcjit_memory *memory = opaque;
+    uint8_t *place = joint_place(memory, section, size_bytes, align_bytes ? align_bytes : 1);
     (void)section_id;
+    if (place) {
+        mcjit_phase_switch(memory->phases, JD_PHASE_LINK);
+        return place;
+    }
     return allocate(opaque, data_kind(section, is_read_only), size_bytes, align_bytes);
 }
 
@@ -174,7 +247,7 @@ int mcjit_memory_check(const struct mcjit_memory *memory, struct jd_error *err)
 
 void mcjit_memory_accept_batch(struct mcjit_memory *memory)
 {
-    memory->block_count = 0;
+    memory->block_count = memory->joint_count = 0;
     memory->is_committed = false;
     memory->is_finalize_expected = false;
 }

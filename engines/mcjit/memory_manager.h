@@ -29,6 +29,15 @@ void mcjit_memory_destroy(struct mcjit_memory *memory);
 /** LLVM's handle for it; owned by the execution engine that it is given to. */
 LLVMMCJITMemoryManagerRef mcjit_memory_llvm(struct mcjit_memory *memory);
 
+/** What one object puts into a section that lies together with those of others. */
+struct mcjit_memory_part {
+    size_t offset, size_bytes;
+};
+/** In this batch the objects' sections of that name, in the order of loading, lie at these parts of
+ * one block. Borrows name and parts until the batch ends. Errors: the arena's. */
+int mcjit_memory_lay_out(struct mcjit_memory *memory, const char *name,
+                         const struct mcjit_memory_part *parts, size_t part_count,
+                         size_t align_bytes, uintptr_t *out_addr, struct jd_error *err);
 /** From now on the finalize callback commits and seals what the batch reserved. Between batches it
  * does nothing: MCJIT calls it at every look-up. */
 void mcjit_memory_expect_finalize(struct mcjit_memory *memory);

@@ -97,6 +97,9 @@ void mcjit_module_free(struct mcjit_module *module)
         return;
     for (size_t i = 0; i < module->asm_name_count; i++)
         free(module->asm_names[i]);
+    for (size_t i = 0; i < module->section_count; i++)
+        free(module->sections[i]);
+    free(module->sections);
     for (size_t i = 0; i < module->structor_count; i++)
         free(module->structors[i].local_name);
     jd_object_close(module->object);

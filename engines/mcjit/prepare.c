@@ -274,7 +274,9 @@ static int compile_selection(struct mcjit_engine *engine, struct mcjit_generatio
     for (size_t i = 0; i < selection->count; i++)
         if (selection->modules[i]->object)
             mcjit_object_place(selection->modules[i]);
-    result = map_names(engine, generation, selection, err);
+    result = mcjit_sections_lay_out(engine, generation->memory, selection, err);
+    if (!result)
+        result = map_names(engine, generation, selection, err);
     for (size_t i = 0; i < selection->count && !result; i++) {
         if (selection->modules[i]->object)
             continue;
@@ -284,6 +286,7 @@ static int compile_selection(struct mcjit_engine *engine, struct mcjit_generatio
     }
     if (!result)
         result = link_batch(engine, generation, selection, &culprit, err);
+    mcjit_sections_end(engine, !result);
     if (!result)
         return JD_OK;
     engine->functions_compiled = compiled_before;

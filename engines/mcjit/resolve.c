@@ -196,10 +196,12 @@ static int resolve_reference(struct mcjit_engine *engine, struct mcjit_selection
         result = resolve_tls(engine, module, symbol, err);
         is_found = is_known(symbol);
     } else if (!is_known(symbol)) {
-        result = mcjit_resolve(engine, symbol, reference->kind, module->ir.name, &is_found, err);
+        result = mcjit_section_resolve(engine, selection, symbol, &is_found, err);
     } else {
         is_found = true;
     }
+    if (!result && !is_found && !reference->is_tls)
+        result = mcjit_resolve(engine, symbol, reference->kind, module->ir.name, &is_found, err);
     if (result)
         return result;
     if (!is_found && !reference->is_weak)

@@ -11,6 +11,7 @@
 
 #include "llvm_shim.h"
 #include "mcjit.h"
+#include "section_name.h"
 #include "text.h"
 
 static bool is_local(LLVMValueRef global)
@@ -261,6 +262,38 @@ static int scan_asm(struct mcjit_engine *engine, struct mcjit_module *module, st
                                              module->ir.name, err);
 }
 
+bool mcjit_scan_has_bounds(LLVMValueRef variable)
+{
+    return !LLVMIsDeclaration(variable) && !is_tls(variable) &&
+           LLVMGetLinkage(variable) != LLVMAvailableExternallyLinkage &&
+           jd_section_has_bounds(LLVMGetSection(variable));
+}
+
+static bool has_section(const struct mcjit_module *module, const char *section)
+{
+    for (size_t i = 0; i < module->section_count; i++)
+        if (!strcmp(module->sections[i], section))
+            return true;
+    return false;
+}
+
+static int scan_sections(struct mcjit_module *module, struct jd_error *err)
+{
+    for (LLVMValueRef v = LLVMGetFirstGlobal(module->llvm); v; v = LLVMGetNextGlobal(v)) {
+        if (!mcjit_scan_has_bounds(v) || has_section(module, LLVMGetSection(v)))
+            continue;
+        char **list = mcjit_grow(module->sections, module->section_count, sizeof *list);
+        if (!list)
+            return out_of_memory(module, err);
+        module->sections = list;
+        list[module->section_count] = mcjit_text_copy(LLVMGetSection(v), strlen(LLVMGetSection(v)));
+        if (!list[module->section_count])
+            return out_of_memory(module, err);
+        module->section_count++;
+    }
+    return JD_OK;
+}
+
 struct structor_scan {
     struct mcjit_engine *engine;
     struct mcjit_module *module;
@@ -274,6 +307,8 @@ struct structor_scan {
 static LLVMValueRef next_associated(struct structor_scan *scan, LLVMValueRef function)
 {
     LLVMValueRef entry;
+    if (!scan->entries)
+        return NULL;
     do
         entry = LLVMGetOperand(scan->entries, scan->next_entry++);
     while (LLVMGetOperand(entry, 1) != function);
@@ -307,8 +342,6 @@ static int scan_structor(void *context, unsigned priority, LLVMValueRef function
             return out_of_memory(module, scan->err);
     }
     list[module->structor_count++] = structor;
-    if (!scan->entries)
-        return NULL;
     return JD_OK;
 }
 
@@ -344,6 +377,8 @@ int mcjit_scan(struct mcjit_engine *engine, struct mcjit_module *module, struct 
         result = scan_structors(engine, module, false, err);
     if (!result)
         result = scan_structors(engine, module, true, err);
+    if (!result)
+        result = scan_sections(module, err);
     if (!result)
         count_functions(module);
     module->scanned_reference_count = module->reference_count;

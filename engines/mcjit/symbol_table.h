@@ -43,6 +43,7 @@ struct mcjit_symbol {
     bool is_bound;          /**< compiled code or a caller has its address: it can no longer move */
     bool is_defined_in_asm; /**< the definition cannot be turned into a declaration */
     bool is_function;       /**< of the winning definition */
+    bool is_section_bound;  /**< `__start_` or `__stop_` of a section of some module */
     bool is_tls;            /**< `addr` is that of the emulated-TLS control object */
 };
 

@@ -84,6 +84,16 @@ run("passes_unknown", "hello.ll", "--passes=no-such-pass", code=64,
     err=one_line(r".*no-such-pass.*"))
 run("cpu", "hello.ll", "--cpu=generic", code=1, out=HELLO + r"\n")
 run("features_none", "hello.ll", "--features=", code=1, out=HELLO + r"\n")
+# Peers answer to the C library's start-up and to linkers in their own ways.
+for engine in ("legacy", "mcjit"):
+    for level in "02":
+        case(f"run.start_{engine}_{level}", "tool",
+             ["run", "-e", engine, "-O", level, "{ir}/start.ll", "--", "word"],
+             out=r"early 2 word 1\n(late 2 word 1\n){2}listed 2 word 1\nmain\nend\n")
+        case(f"run.section_bounds_{engine}_{level}", "tool",
+             ["run", "-e", engine, "-O", level, "--extra-module", "{ir}/sections_more.ll",
+              "{ir}/sections.ll"], code=3, out=r"first 1\nsecond 2\nthird 3\n")
+
 run("order_on_return", "order.ll", code=3, out=r"c1 c2 main a2 a1 object d1 d2")
 run("order_on_exit", "order.ll", words=["exit"], code=3, out=r"c1 c2 main a2 a1 object d1 d2")
 
