@@ -10,9 +10,10 @@ extern const struct jd_engine_ops jd_legacy_ops;
 extern const struct jd_engine_ops jd_mcjit_ops;
 extern const struct jd_engine_ops jd_orc_ops;
 extern const struct jd_engine_ops jd_orc_rtdyld_ops;
+extern const struct jd_engine_ops jd_aot_ops;
 
 const struct jd_engine_ops *const jd_engine_registry[] = {
-    &jd_legacy_ops, &jd_mcjit_ops, &jd_orc_ops, &jd_orc_rtdyld_ops, NULL,
+    &jd_legacy_ops, &jd_mcjit_ops, &jd_orc_ops, &jd_orc_rtdyld_ops, &jd_aot_ops, NULL,
 };
 
 const struct jd_engine_ops *jd_engine_find(const char *name)
