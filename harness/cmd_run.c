@@ -59,7 +59,8 @@ enum option_key {
     KEY_EXTRA_OBJECT,
     KEY_EXTRA_ARCHIVE,
     KEY_PERF_MAP,
-    KEY_GDB
+    KEY_GDB,
+    KEY_OBJECT_CACHE
 };
 
 static const struct argp_option options[] = {
@@ -74,6 +75,8 @@ static const struct argp_option options[] = {
      "LLVM passes on the IR before code generation, as opt -passes (default: none)", 1},
     {"cpu", KEY_CPU, "CPU", 0, "generate code for this CPU (default: LLVM's generic one)", 1},
     {"features", KEY_FEATURES, "LIST", 0, "CPU features, as +avx2,-sse3", 1},
+    {"object-cache", KEY_OBJECT_CACHE, "FOLDER", 0,
+     "keep compiled objects there, and take modules that were compiled before from there", 1},
     {"verify", KEY_VERIFY, NULL, 0, "run LLVM's verifier on IR before it is compiled", 1},
     {"arena-limit", KEY_ARENA_LIMIT, "BYTES", 0,
      "address space for code and its data (suffix K, M or G)", 1},
@@ -220,6 +223,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_NO_PROCESS:
         engine->is_process_search_disabled = true;
+        return 0;
+    case KEY_OBJECT_CACHE:
+        engine->object_cache = arg;
         return 0;
     case KEY_VERIFY:
         engine->wants_verify = true;

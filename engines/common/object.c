@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "object_private.h"
+#include "section_name.h"
 
 /* --- Reading ---------------------------------------------------------------------------------- */
 
@@ -276,19 +277,29 @@ void jd_object_load(struct jd_object *object)
 
 /* --- Constructors ----------------------------------------------------------------------------- */
 
-/* ".init_array" or ".init_array.PRIORITY"; in ".ctors.N" priorities would count the other way, and
- * nothing writes these sections any more. */
-static bool is_structor_section(const char *name, bool *out_is_destructor, unsigned *out_priority)
+/* ".init_array" or ".init_array.PRIORITY"; ".ctors.N" counts the other way, and each from its end.
+ */
+static bool is_structor_section(const char *name, bool *out_is_reversed,
+                                struct jd_object_structor *out)
 {
-    static const char *const prefixes[] = {".preinit_array", ".init_array", ".fini_array"};
-    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
-        size_t length = strlen(prefixes[i]);
-        char *end;
-        if (strncmp(name, prefixes[i], length) || (name[length] && name[length] != '.'))
+    static const struct {
+        const char *prefix;
+        bool is_destructor, is_reversed;
+    } kinds[] = {{".preinit_array", false, false},
+                 {".init_array", false, false},
+                 {".fini_array", true, false},
+                 {".ctors", false, true},
+                 {".dtors", true, true}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        size_t length = strlen(kinds[i].prefix);
+        if (strncmp(name, kinds[i].prefix, length) || (name[length] && name[length] != '.'))
             continue;
-        *out_is_destructor = i == 2;
-        unsigned long number = name[length] ? strtoul(name + length + 1, &end, 10) : 65535;
-        *out_priority = number < 65535 ? (unsigned)number : 65535;
+        unsigned long number = name[length] ? strtoul(name + length + 1, NULL, 10) : 65535;
+        if (kinds[i].is_reversed && name[length] && number <= 65535)
+            number = 65535 - number;
+        out->is_destructor = kinds[i].is_destructor;
+        out->priority = number < 65535 ? (unsigned)number : 65535;
+        *out_is_reversed = kinds[i].is_reversed;
         return true;
     }
     return false;
@@ -313,17 +324,18 @@ static int find_structors(struct jd_object *object, struct jd_error *err)
 {
     for (uint32_t i = 1; i < object->elf.section_count; i++) {
         struct jd_object_structor structor = {0};
+        bool is_reversed = false;
         size_t count = object->elf.sections[i].sh_size / sizeof(uintptr_t);
         if (!is_loaded(object, i) || !count ||
-            !is_structor_section(jd_elf_section_name(&object->elf, i), &structor.is_destructor,
-                                 &structor.priority))
+            !is_structor_section(jd_elf_section_name(&object->elf, i), &is_reversed, &structor))
             continue;
         if (!grow_structors(object, count))
             return jd_fail(err, JD_E_NO_MEMORY, object->name, "no room for its constructors");
         for (size_t j = 0; j < count; j++, object->structor_count++) {
             object->structors[object->structor_count] = structor;
             object->structor_sections[object->structor_count] = i;
-            object->structor_offsets[object->structor_count] = j * sizeof(uintptr_t);
+            object->structor_offsets[object->structor_count] =
+                (is_reversed ? count - 1 - j : j) * sizeof(uintptr_t);
         }
     }
     return JD_OK;
@@ -424,6 +436,23 @@ void jd_object_close(struct jd_object *object)
 size_t jd_object_symbol_count(const struct jd_object *object)
 {
     return object->global_count;
+}
+
+size_t jd_object_function_count(const struct jd_object *object)
+{
+    size_t count = 0;
+    for (uint32_t i = 1; i < object->elf.symbol_count; i++)
+        count += ELF64_ST_TYPE(object->elf.symbols[i].st_info) == STT_FUNC &&
+                 jd_elf_symbol_has_section(&object->elf, i);
+    return count;
+}
+
+bool jd_object_has_bounded_section(const struct jd_object *object)
+{
+    for (uint32_t i = 1; i < object->elf.section_count; i++)
+        if (is_loaded(object, i) && jd_section_has_bounds(jd_elf_section_name(&object->elf, i)))
+            return true;
+    return false;
 }
 
 const struct jd_object_symbol *jd_object_symbol_at(const struct jd_object *object, size_t number)

@@ -80,6 +80,11 @@ void jd_object_close(struct jd_object *object);
 size_t jd_object_symbol_count(const struct jd_object *object);
 const struct jd_object_symbol *jd_object_symbol_at(const struct jd_object *object, size_t number);
 
+/** Functions that it defines, local ones included. */
+size_t jd_object_function_count(const struct jd_object *object);
+/** Does it put data into a section whose ends have names (section_name.h)? What other objects put
+ * there lies elsewhere. */
+bool jd_object_has_bounded_section(const struct jd_object *object);
 size_t jd_object_structor_count(const struct jd_object *object);
 /** In the order of the object; the address is 0 until it is linked. */
 struct jd_object_structor jd_object_structor_at(const struct jd_object *object, size_t number);

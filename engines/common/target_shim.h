@@ -14,6 +14,7 @@ extern "C" {
 /** The settings of every engine, before code is generated with this machine:
  *  - thread-local variables through __emutls_get_address, the one model that needs no loader's
  * help;
+ *  - static constructors in .init_array, as compilers of today write them;
  *  - at level 0, branches in their long form at once, as clang -O0 does: no search for short ones.
  */
 void jd_target_shim_configure(LLVMTargetMachineRef machine);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "target.h"
+
 static const char tls_prefix[] = "__emutls_v.";
 
 /* A name that objects define; the strongest of them has it. */
@@ -288,13 +290,19 @@ static int resolve(void *context, const struct jd_object_symbol *wanted, uintptr
     return legacy_symbol_address(engine, symbol, out_addr, err);
 }
 
+struct constructing {
+    const struct legacy_engine *engine;
+    const struct legacy_foreign *foreign;
+};
+
 static void run_constructors(void *argument)
 {
-    const struct legacy_foreign *foreign = argument;
+    const struct constructing *constructing = argument;
+    const struct legacy_foreign *foreign = constructing->foreign;
     for (size_t i = 0; i < jd_object_structor_count(foreign->object); i++) {
         struct jd_object_structor structor = jd_object_structor_at(foreign->object, i);
         if (!structor.is_destructor && structor.addr)
-            ((void (*)(void))structor.addr)();
+            jd_target_call_constructor(structor.addr, &constructing->engine->options);
     }
 }
 
@@ -311,7 +319,8 @@ static int link_one(struct legacy_engine *engine, struct legacy_foreign *foreign
     if (!foreign->is_member || !engine->has_run_constructors || foreign->has_run_constructors)
         return JD_OK;
     foreign->has_run_constructors = true; /* nobody will ask for them any more */
-    return legacy_call_out(engine, run_constructors, foreign, err);
+    struct constructing constructing = {engine, foreign};
+    return legacy_call_out(engine, run_constructors, &constructing, err);
 }
 
 int legacy_foreign_link(struct legacy_engine *engine, struct legacy_foreign *foreign,

@@ -22,6 +22,10 @@ static int check_options(const struct jd_engine_options *options, struct jd_erro
     if (options->granularity == JD_GRAN_FUNCTION || options->granularity == JD_GRAN_BLOCK)
         return jd_fail(err, JD_E_UNSUPPORTED, "granularity",
                        "MCJIT compiles whole modules: 'engine' or 'module'");
+    if (options->object_cache && options->granularity == JD_GRAN_MODULE &&
+        !options->is_lazy_disabled)
+        return jd_fail(err, JD_E_UNSUPPORTED, "object_cache",
+                       "modules are compiled when they are added, not at the first call");
     if (options->speculate_threads)
         return jd_fail(err, JD_E_UNSUPPORTED, "speculate_threads",
                        "everything is compiled ahead already");
@@ -61,8 +65,13 @@ static int take_options(struct mcjit_engine *engine, const struct jd_engine_opti
     engine->start = (struct jd_engine_options){.start_argc = options->start_argc,
                                                .start_argv = options->start_argv};
     engine->settings = (struct mcjit_settings){options->opt_level, engine->cpu, engine->features};
-    if (engine->ir_passes)
-        return jd_target_machine_create(options, &engine->passes_machine, err);
+    if (options->object_cache) {
+        result = mcjit_cache_open(options->object_cache, options, &engine->cache, err);
+        if (result)
+            return result;
+    }
+    if (engine->ir_passes || engine->cache)
+        return jd_target_machine_create(options, &engine->machine, err);
     return JD_OK;
 }
 
@@ -188,9 +197,10 @@ static void destroy(struct jd_engine *base)
     destroy_modules(engine);
     if (!destroy_generations(engine))
         jd_arena_destroy(engine->arena);
-    if (engine->passes_machine)
-        LLVMDisposeTargetMachine(engine->passes_machine);
+    if (engine->machine)
+        LLVMDisposeTargetMachine(engine->machine);
     mcjit_objects_fini(engine);
+    mcjit_cache_close(engine->cache);
     mcjit_selections_fini(engine);
     mcjit_sections_fini(engine);
     jd_stubs_fini(&engine->stubs);

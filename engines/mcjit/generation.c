@@ -125,6 +125,8 @@ struct guarded {
     LLVMModuleRef module;
     const char *name;
     uint64_t addr;
+    LLVMTargetMachineRef machine;
+    LLVMMemoryBufferRef buffer;
 };
 
 /* An LLVM fatal error is a COMPILE error here, whatever the call was about: only it leaves LLVM's
@@ -262,6 +264,34 @@ int mcjit_generation_finalize(struct mcjit_generation *generation, struct jd_err
     result = mcjit_memory_check(generation->memory, err);
     if (!result)
         mcjit_memory_accept_batch(generation->memory);
+    return result;
+}
+
+static int do_emit(struct guarded *a, struct jd_error *err)
+{
+    char *message = NULL;
+    if (LLVMTargetMachineEmitToMemoryBuffer(a->machine, a->module, LLVMObjectFile, &message,
+                                            &a->buffer))
+        return jd_llvm_take_message(err, JD_E_COMPILE, a->name, message);
+    return JD_OK;
+}
+
+int mcjit_generation_emit(struct mcjit_generation *generation, LLVMModuleRef module,
+                          LLVMTargetMachineRef machine, const char *name, LLVMMemoryBufferRef *out,
+                          struct jd_error *err)
+{
+    struct guarded arguments = {
+        .generation = generation, .module = module, .machine = machine, .name = name};
+    struct jd_error error = JD_ERROR_INIT;
+    int result = guard(generation, do_emit, &arguments, &error);
+    *out = NULL;
+    if (result)
+        return jd_fail(err, result, name, "%s", error.text);
+    result = jd_diagnostics_take(&generation->diagnostics, JD_E_COMPILE, name, err);
+    if (result)
+        LLVMDisposeMemoryBuffer(arguments.buffer);
+    else
+        *out = arguments.buffer;
     return result;
 }
 

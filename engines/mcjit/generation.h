@@ -54,6 +54,12 @@ int mcjit_generation_map(struct mcjit_generation *generation, const char *name, 
 int mcjit_generation_compile(struct mcjit_generation *generation, LLVMModuleRef module,
                              uint32_t number, const char *name,
                              const struct mcjit_settings *settings, struct jd_error *err);
+/** Make an object of a module, which stays the caller's, with another machine than the
+ * generation's. The caller disposes of the buffer. Errors: COMPILE; the generation must be retired
+ * if it is undefined then. */
+int mcjit_generation_emit(struct mcjit_generation *generation, LLVMModuleRef module,
+                          LLVMTargetMachineRef machine, const char *name, LLVMMemoryBufferRef *out,
+                          struct jd_error *err);
 /** Link all that was compiled since, make it executable. On failure the generation must be retired.
  * Errors: UNRESOLVED (a run-time library function that the compiler calls is missing), COMPILE, and
  * those of the memory manager. */

@@ -19,6 +19,7 @@
 #include "host_tls.h"
 #include "jitduel/engine.h"
 #include "object.h"
+#include "object_cache.h"
 #include "phase.h"
 #include "stack_pool.h"
 #include "stubs.h"
@@ -61,6 +62,7 @@ struct mcjit_module {
     struct jd_ir ir;          /**< borrowed from the caller */
     LLVMModuleRef llvm;       /**< while pending; NULL: to be read (again) from `ir` */
     struct jd_object *object; /**< instead of IR; owned */
+    bool is_cached;           /**< its object was found in the cache: nothing was compiled */
     bool is_member;           /**< taken from an archive when something needed it */
     bool is_helper;           /**< of jd_process_symbol_ir; not counted */
     uint64_t function_count;
@@ -107,7 +109,8 @@ struct mcjit_engine {
     size_t tls_control_count;
     struct mcjit_generation *generation; /* newest; may be retired */
     bool is_retired;
-    LLVMTargetMachineRef passes_machine;
+    LLVMTargetMachineRef machine; /* for passes and for the object cache; NULL: neither is wanted */
+    struct mcjit_cache *cache;    /* NULL: none */
     struct jd_stubs stubs;
     struct mcjit_symbol **stub_symbols; /* by stub index */
     struct jd_stack_pool stacks;
@@ -244,6 +247,8 @@ int mcjit_linkage_apply(struct mcjit_engine *engine, struct mcjit_module *module
  */
 int mcjit_object_open(struct mcjit_engine *engine, struct mcjit_module *module, const void *bytes,
                       size_t size_bytes, struct jd_error *err);
+/** Undo mcjit_object_open, whether it failed or not. */
+void mcjit_object_abandon(struct mcjit_module *module);
 /** Add an object of whatever origin. Errors: as mcjit_object_open, DUPLICATE. */
 int mcjit_object_add(struct mcjit_engine *engine, const void *bytes, size_t size_bytes,
                      const char *name, bool is_member, struct jd_error *err);
@@ -262,6 +267,13 @@ int mcjit_object_link(struct mcjit_engine *engine, struct mcjit_module *module,
 int mcjit_object_publish(struct mcjit_engine *engine, struct mcjit_module *module,
                          struct jd_error *err);
 void mcjit_objects_fini(struct mcjit_engine *engine);
+
+/* --- cached.c --------------------------------------------------------------------------------- */
+
+/** Make a module an object, from the cache or by compiling it, which fills the cache. JD_OK with no
+ * object: it has to take the usual way. Errors: those of reading and COMPILE. */
+int mcjit_cached_open(struct mcjit_engine *engine, struct mcjit_module *module,
+                      struct jd_error *err);
 
 /* --- resolve.c -------------------------------------------------------------------------------- */
 
@@ -289,6 +301,9 @@ int mcjit_select(struct mcjit_selection *selection, struct mcjit_module *module,
 /** Frees the selections that were left behind. */
 void mcjit_selections_fini(struct mcjit_engine *engine);
 
+/** Run the engine's pass pipeline on the module's IR. Errors: USAGE (no such passes). */
+int mcjit_run_passes(struct mcjit_engine *engine, struct mcjit_module *module,
+                     struct jd_error *err);
 /** Compile all pending modules. */
 int mcjit_prepare_all(struct mcjit_engine *engine, struct jd_error *err);
 /** Compile `root` and the pending modules that it reaches. */

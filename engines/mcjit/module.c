@@ -222,11 +222,15 @@ static int prepare_module(struct mcjit_engine *engine, struct mcjit_module *modu
                           struct jd_error *err)
 {
     enum jd_phase outer = engine->phases.open;
-    int result = mcjit_module_load(engine, module, err);
+    int result =
+        engine->cache && !module->is_helper ? mcjit_cached_open(engine, module, err) : JD_OK;
+    if (!result)
+        result = mcjit_module_load(engine, module, err);
     if (result)
         return result;
     mcjit_phase_switch(&engine->phases, JD_PHASE_ADD);
-    result = mcjit_scan(engine, module, err);
+    if (!module->object)
+        result = mcjit_scan(engine, module, err);
     if (!result)
         result = mcjit_module_admit(engine, module, err);
     mcjit_phase_switch(&engine->phases, outer);
@@ -250,7 +254,7 @@ int mcjit_module_add(struct mcjit_engine *engine, const struct jd_ir *ir, bool i
         mcjit_module_free(module);
         return result;
     }
-    engine->bodies_materialised += module->function_count;
+    engine->bodies_materialised += module->object ? 0 : module->function_count;
     if (!is_helper) {
         engine->modules_added++;
         engine->functions_defined += module->function_count;

@@ -131,6 +131,20 @@ int mcjit_object_open(struct mcjit_engine *engine, struct mcjit_module *module, 
     return result;
 }
 
+void mcjit_object_abandon(struct mcjit_module *module)
+{
+    jd_object_close(module->object);
+    free(module->structors);
+    free(module->references);
+    free(module->definitions);
+    module->object = NULL;
+    module->structors = NULL;
+    module->references = NULL;
+    module->definitions = NULL;
+    module->structor_count = module->reference_count = module->definition_count = 0;
+    module->scanned_reference_count = 0;
+}
+
 int mcjit_object_add(struct mcjit_engine *engine, const void *bytes, size_t size_bytes,
                      const char *name, bool is_member, struct jd_error *err)
 {

@@ -12,18 +12,17 @@
 
 /* --- Passes ----------------------------------------------------------------------------------- */
 
-static int run_passes(struct mcjit_engine *engine, struct mcjit_module *module,
-                      struct jd_error *err)
+int mcjit_run_passes(struct mcjit_engine *engine, struct mcjit_module *module, struct jd_error *err)
 {
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
     int result;
     mcjit_phase_switch(&engine->phases, JD_PHASE_IR_PASSES);
     result = jd_llvm_take_error(
         err, JD_E_USAGE, "ir_passes",
-        LLVMRunPasses(module->llvm, engine->ir_passes, engine->passes_machine, options));
+        LLVMRunPasses(module->llvm, engine->ir_passes, engine->machine, options));
     mcjit_phase_end(&engine->phases);
     LLVMDisposePassBuilderOptions(options);
-    return result ? result : mcjit_scan_references(engine, module, err);
+    return result;
 }
 
 /* --- Handing over ----------------------------------------------------------------------------- */
@@ -232,10 +231,18 @@ static void bind(struct mcjit_engine *engine, struct mcjit_generation *generatio
         if (!module->object)
             bind_structors(generation, module);
         module->state = MCJIT_COMPILED;
-        if (!module->is_helper)
+        if (!module->is_helper && !module->is_cached)
             engine->modules_compiled++;
     }
     advance_pending(engine);
+}
+
+static bool has_ir(const struct mcjit_selection *selection)
+{
+    for (size_t i = 0; i < selection->count; i++)
+        if (!selection->modules[i]->object)
+            return true;
+    return false;
 }
 
 static int link_batch(struct mcjit_engine *engine, struct mcjit_generation *generation,
@@ -244,7 +251,8 @@ static int link_batch(struct mcjit_engine *engine, struct mcjit_generation *gene
 {
     int result;
     mcjit_phase_switch(&engine->phases, JD_PHASE_LINK);
-    result = mcjit_generation_finalize(generation, err);
+    /* An MCJIT instance that has never loaded anything cannot link. */
+    result = has_ir(selection) ? mcjit_generation_finalize(generation, err) : JD_OK;
     if (!result)
         result = find_all_addresses(generation, selection, err);
     if (!result)
@@ -346,7 +354,9 @@ static int make_ready(struct mcjit_engine *engine, struct mcjit_selection *selec
     mcjit_phase_end(&engine->phases);
     if (result || !engine->ir_passes)
         return result;
-    result = run_passes(engine, module, err);
+    result = mcjit_run_passes(engine, module, err);
+    if (!result)
+        result = mcjit_scan_references(engine, module, err);
     return result ? result : select_new_references(engine, selection, module, err);
 }
 

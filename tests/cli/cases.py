@@ -291,6 +291,33 @@ def is_peer(context):
     return "peer" in context.caps
 
 
+def is_mcjit(context):
+    return context.engine.startswith("mcjit")
+
+
+def kept_objects(context):
+    if not is_mcjit(context):
+        return
+    names = os.listdir(context.path("objects"))
+    expect(len(names) == 1 and re.fullmatch(r"[0-9a-f]{64}\.o", names[0]), f"kept: {names}")
+    expect(context.stats()["counters"]["modules_compiled"] == 0, "compiled again")
+
+
+def fill_cache(context):
+    if is_mcjit(context):
+        subprocess.run(context.tools.emulator + [context.tools.jitduel, "run", "-e", context.engine,
+                       "--object-cache", context.path("objects"),
+                       os.path.join(context.tools.ir, "hello.ll")], stdout=subprocess.DEVNULL)
+
+
+run("object_cache", "hello.ll", "--object-cache", "objects", "--stats", "stats.json",
+    code=lambda c: 1 if is_mcjit(c) else 69, out=lambda c: HELLO + r"\n" if is_mcjit(c) else None,
+    err=lambda c: None if is_mcjit(c) else one_line(r"object_cache: .+"), before=fill_cache,
+    check=kept_objects)
+run("object_cache_is_file", "hello.ll", "--object-cache", "{ir}/hello.ll",
+    code=lambda c: 71 if is_mcjit(c) else 69,
+    err=lambda c: one_line(r"\S+hello\.ll: is not a folder" if is_mcjit(c) else
+                           r"object_cache: .+"))
 run("arena_limit", "big_data.ll", "--arena-limit", "64M", code=lambda c: 69 if is_peer(c) else 5,
     err=lambda c: one_line(r"arena_limit_bytes: .+") if is_peer(c) else None)
 run("arena_full", "big_data.ll", "--arena-limit", "4M", code=lambda c: 69 if is_peer(c) else 71,
@@ -571,7 +598,8 @@ case("run_mcjit.speculate", "tool", ["run", "-e", "mcjit", "--speculate", "2", "
 
 HELP = {"--engine", "-O", "--entry", "--granularity", "--stats", "--cpu", "--features", "--passes",
         "--no-lazy", "--no-process-symbols", "--verify", "--arena-limit", "--load",
-        "--extra-module", "--speculate", "--extra-object", "--extra-archive"}
+        "--extra-module", "--speculate", "--extra-object", "--extra-archive",
+        "--object-cache"}
 
 
 def help_is_complete(context):

@@ -103,6 +103,9 @@ struct jd_engine_options {
      * environment of that moment. Borrowed until destroy; NULL: no arguments. */
     int start_argc;
     char **start_argv;
+    /** Folder of compiled objects to take modules from and to keep them in; NULL: none. Modules are
+     * compiled when they are added then. */
+    const char *object_cache;
 };
 
 /** Bytes and events so far. Counting costs nothing until asked. */
