@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "guard_shim.h"
+
 /* "file: error: text" or "error: text" -> "text"; the caller adds `where` itself. */
 static const char *without_prefix(const char *text, const char *where)
 {
@@ -105,7 +107,7 @@ int jd_llvm_guard(int (*work)(void *argument, struct jd_error *err), void *argum
         return jd_fail(err, JD_E_COMPILE, where, "%s", guard.reason);
     }
     innermost = &guard;
-    result = work(argument, err);
+    bool has_returned = jd_guard_shim_call(work, argument, err, &result);
     innermost = guard.outer;
-    return result;
+    return has_returned ? result : jd_fail(err, JD_E_NO_MEMORY, where, "LLVM ran out of memory");
 }

@@ -33,8 +33,9 @@ int jd_diagnostics_take(struct jd_diagnostics *diagnostics, int code, const char
                         struct jd_error *err);
 
 /** Run `work(argument)` such that an LLVM fatal error (report_fatal_error) on this thread comes
- * back as JD_E_COMPILE instead of ending the process. The LLVM objects that `work` was using are
- * left in an undefined state and must be leaked, not used or disposed. Calls may nest. */
+ * back as JD_E_COMPILE instead of ending the process, and std::bad_alloc as JD_E_NO_MEMORY. The
+ * LLVM objects that `work` was using are left in an undefined state and must be leaked, not used or
+ * disposed. Calls may nest. */
 int jd_llvm_guard(int (*work)(void *argument, struct jd_error *err), void *argument,
                   const char *where, struct jd_error *err);
 

@@ -267,7 +267,7 @@ static int run_unit(struct unit *unit, struct jd_error *err)
     unit->err = &local;
     if (!result)
         result = jd_llvm_guard(build_and_generate, unit, unit->name, &local);
-    if (result == JD_E_COMPILE && !unit->object) {
+    if ((result == JD_E_COMPILE || result == JD_E_NO_MEMORY) && !unit->object) {
         end_phase(unit);
         unit->partition = NULL; /* may be half-built: leak it */
         replace_pipeline(unit->engine, &local);

@@ -14,6 +14,8 @@
 #include <setjmp.h>
 #include <string.h>
 
+#include "guard_shim.h"
+
 /* A call from the engine's stack to foreign code; lies on that stack. */
 struct foreign_call {
     struct foreign_call *outer;
@@ -50,7 +52,9 @@ static void on_own_stack(void *argument)
     size_t caller_bytes = entry->caller_bytes;
     struct jd_error err = JD_ERROR_INIT;
     pthread_mutex_lock(&engine->lock);
-    int result = entry->work(entry->argument, &err);
+    int result;
+    if (!jd_guard_shim_call(entry->work, entry->argument, &err, &result))
+        result = jd_fail(&err, JD_E_NO_MEMORY, NULL, "LLVM ran out of memory");
     pthread_mutex_unlock(&engine->lock);
     jd_fiber_leave(NULL, caller_bottom, caller_bytes);
     if (here.back) {

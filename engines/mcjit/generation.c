@@ -168,7 +168,7 @@ int mcjit_generation_read(struct mcjit_generation *generation, const struct jd_i
     struct guarded arguments = {.generation = generation, .ir = ir, .name = ir->name};
     struct jd_error error = JD_ERROR_INIT;
     int result = guard(generation, do_read, &arguments, &error);
-    if (result && generation->is_undefined)
+    if (result == JD_E_COMPILE && generation->is_undefined)
         error.code = JD_E_BAD_IR; /* LLVM's reader gave up on the bytes */
     *out = result ? NULL : arguments.module;
     return result ? jd_fail(err, error.code, error.where, "%s", error.text) : JD_OK;
