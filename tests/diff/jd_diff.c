@@ -105,7 +105,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
-/* The interpreter and whoever else is not asked for by name stays out when it cannot keep up. */
+/* LLVM's own engines are here for comparison: what they cannot do is no error of ours, and they are
+ * asked by name only. */
 static bool is_wanted(const struct options *options, const struct trial_config *config)
 {
     if (!config->ops)
@@ -115,7 +116,7 @@ static bool is_wanted(const struct options *options, const struct trial_config *
     for (size_t i = 0; i < options->engine_count; i++)
         if (trial_config_is(config, options->engines[i]))
             return true;
-    return options->engine_count == 0 && !trial_config_is(config, "interp");
+    return options->engine_count == 0 && !(config->ops->caps & JD_CAP_PEER);
 }
 
 static void choose_configs(struct options *options)

@@ -49,8 +49,7 @@ struct trial_outcome {
 /** All settings of all engines of this build that make a difference, after the two without an
  * engine (levels 0 and 2). Returns how many. */
 size_t trial_configs(struct trial_config *out);
-/** Only those of engines that are in the build for good: a peer that is slow or refuses much may be
- * left out by name. */
+/** Is it a setting of this engine? "native" is the one without. */
 bool trial_config_is(const struct trial_config *config, const char *engine);
 
 /** Run it and wait. Ends the process on errors of the system (no memory, no processes). */
