@@ -205,14 +205,23 @@ static void count_module(struct unit *unit)
     unit->engine->modules_compiled++;
 }
 
+/* Damaged bitcode can rename a module's globals while a body is read. */
+static int left_out(const struct unit *unit, const struct legacy_symbol *symbol,
+                    struct jd_error *err)
+{
+    if (!legacy_source_find(unit->module->source, symbol->name))
+        return jd_fail(err, JD_E_BAD_IR, unit->module->name,
+                       "'%s' had another name once a body had been read", symbol->name);
+    return jd_fail(err, JD_E_INTERNAL, symbol->name, "code generation left it out of the object");
+}
+
 static int finish(struct unit *unit, struct jd_error *err)
 {
     struct legacy_engine *engine = unit->engine;
     int result = legacy_link(engine, unit->module, unit->object, unit->object_bytes, err);
     for (size_t i = 0; !result && i < unit->claimed_count; i++)
         if (unit->claimed[i]->state == LEGACY_STATE_BUSY)
-            result = jd_fail(err, JD_E_INTERNAL, unit->claimed[i]->name,
-                             "code generation left it out of the object");
+            result = left_out(unit, unit->claimed[i], err);
     if (result)
         return result;
     engine->functions_compiled += unit->function_count;
