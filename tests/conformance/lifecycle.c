@@ -346,7 +346,8 @@ void case_two_engines_isolated(struct trial *t)
 
 /* --- 72 --- */
 
-enum { MODULE_COUNT = 40000 };
+/* An emulator is slow: there a part of them, which may take the same part of the limit. */
+enum { MODULE_COUNT = CONFORMANCE_IS_EMULATED ? 2000 : 40000, OF_LIMIT = 40000 / MODULE_COUNT };
 
 static uint64_t mapping_limit(void)
 {
@@ -381,6 +382,6 @@ void case_many_modules(struct trial *t)
         CHECK_EQ(CALLEE(t, name, int64_t, void)(), i);
     }
     CHECK_EQ(trial_counters(t).functions_compiled, MODULE_COUNT);
-    CHECK(trial_counters(t).mappings < mapping_limit() / 4);
-    CHECK(mapping_count(false) < mapping_limit() / 2);
+    CHECK(trial_counters(t).mappings < mapping_limit() / OF_LIMIT / 4);
+    CHECK(mapping_count(false) < mapping_limit() / OF_LIMIT / 2);
 }
