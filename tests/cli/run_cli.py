@@ -46,14 +46,16 @@ class Tools:
         self.schema = values["schema"]
         self.ir = values["ir"]
         self.emulator = values["emulator"]
+        self.tested = values["engines"].split(",") if values["engines"] else None
         self._engines = None
 
     def engines(self):
-        """{name: set of capabilities}"""
+        """{name: set of capabilities} of the engines to be tested"""
         if self._engines is None:
             out = subprocess.run(self.emulator + [self.jitduel, "list", "engines", "--json"],
                                  stdout=subprocess.PIPE, check=True, timeout=TIMEOUT_S).stdout
-            self._engines = {e["name"]: set(e["caps"]) for e in json.loads(out)}
+            self._engines = {e["name"]: set(e["caps"]) for e in json.loads(out)
+                             if self.tested is None or e["name"] in self.tested}
         return self._engines
 
 

@@ -45,7 +45,7 @@ enum option_key {
 };
 
 static const struct argp_option option_table[] = {
-    {"engine", 'e', "NAME", 0, "only this engine", 0},
+    {"engine", 'e', "NAME[,NAME...]", 0, "only these engines", 0},
     {"case", 'c', "NAME", 0, "only this case", 0},
     {"opt-level", 'O', "N", 0, "only this level (default: 0 and 2)", 0},
     {"form", KEY_FORM, "text|bitcode", 0, "only this form of IR (default: both)", 0},
@@ -59,14 +59,38 @@ static const struct argp_option option_table[] = {
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
+/* Is the name among those of a list with commas? */
+static bool is_listed(const char *list, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *at = list; at;) {
+        if (!strncmp(at, name, length) && (!at[length] || at[length] == ','))
+            return true;
+        at = strchr(at, ',');
+        at = at ? at + 1 : NULL;
+    }
+    return false;
+}
+
+/* Every name of the list is an engine's, or the process ends. */
+static void check_engines(const char *list, struct argp_state *state)
+{
+    size_t named = 1, known = 0;
+    for (const char *at = list; *at; at++)
+        named += *at == ',';
+    for (size_t i = 0; jd_engine_registry[i]; i++)
+        known += is_listed(list, jd_engine_registry[i]->name);
+    if (named != known)
+        argp_error(state, "unknown engine in '%s'", list);
+}
+
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
     struct plan *plan = state->input;
     switch (key) {
     case 'e':
         plan->engine = argument;
-        if (!jd_engine_find(argument))
-            argp_error(state, "unknown engine '%s'", argument);
+        check_engines(argument, state);
         return 0;
     case 'c':
         plan->case_name = argument;
@@ -130,7 +154,9 @@ static int list_cells(const struct plan *plan)
         return 1;
     }
     for (size_t i = 0; jd_engine_registry[i]; i++)
-        for (const struct conformance_case *item = conformance_cases; item->name; item++)
+        for (const struct conformance_case *item = conformance_cases;
+             item->name && (!plan->engine || is_listed(plan->engine, jd_engine_registry[i]->name));
+             item++)
             fprintf(out, "%s %s %s %g\n", jd_engine_registry[i]->name, item->name, item->topic,
                     limit_of(plan, item));
     return fclose(out) ? 1 : 0;
@@ -237,7 +263,7 @@ static int run_cells(const struct plan *plan, struct verdict_book *book, struct 
     for (const struct conformance_case *item = conformance_cases; item->name; item++) {
         for (size_t i = 0; jd_engine_registry[i]; i++) {
             struct cell cell = {.ops = jd_engine_registry[i], .item = item};
-            if ((plan->engine && strcmp(plan->engine, cell.ops->name)) ||
+            if ((plan->engine && !is_listed(plan->engine, cell.ops->name)) ||
                 (plan->case_name && strcmp(plan->case_name, item->name)))
                 continue;
             int code = run_cell(plan, book, extra, &cell, err);
