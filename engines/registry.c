@@ -12,16 +12,31 @@ extern const struct jd_engine_ops jd_orc_ops;
 extern const struct jd_engine_ops jd_orc_rtdyld_ops;
 extern const struct jd_engine_ops jd_aot_ops;
 
+extern const struct jd_engine_ops jd_mcjit_linked_ops;
+extern const struct jd_engine_ops jd_mcjit_module_ops;
+
 const struct jd_engine_ops *const jd_engine_registry[] = {
     &jd_legacy_ops, &jd_mcjit_ops, &jd_orc_ops, &jd_orc_rtdyld_ops, &jd_aot_ops, NULL,
 };
 
+const struct jd_engine_ops *const jd_engine_arms[] = {
+    &jd_mcjit_linked_ops,
+    &jd_mcjit_module_ops,
+    NULL,
+};
+
+static const struct jd_engine_ops *find_in(const struct jd_engine_ops *const *list,
+                                           const char *name)
+{
+    while (*list && strcmp((*list)->name, name) != 0)
+        list++;
+    return *list;
+}
+
 const struct jd_engine_ops *jd_engine_find(const char *name)
 {
-    for (size_t i = 0; jd_engine_registry[i]; i++)
-        if (!strcmp(jd_engine_registry[i]->name, name))
-            return jd_engine_registry[i];
-    return NULL;
+    const struct jd_engine_ops *ops = find_in(jd_engine_registry, name);
+    return ops ? ops : find_in(jd_engine_arms, name);
 }
 
 static void list_names(char *out, size_t out_bytes)

@@ -58,6 +58,9 @@ static void print_engines(void)
                 printf(" %s", caps[c].name);
         printf("%s\n", ops->caps ? "" : " nothing beyond the common part");
     }
+    for (size_t i = 0; jd_engine_arms[i]; i++)
+        printf("%s%-13s %s\n", i ? "" : "with other settings, for -e and comparisons:\n",
+               jd_engine_arms[i]->name, jd_engine_arms[i]->summary);
 }
 
 static json_t *workload_json(const struct jd_workload *w)

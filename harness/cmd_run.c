@@ -60,7 +60,8 @@ enum option_key {
     KEY_EXTRA_ARCHIVE,
     KEY_PERF_MAP,
     KEY_GDB,
-    KEY_OBJECT_CACHE
+    KEY_OBJECT_CACHE,
+    KEY_LINK_MODULES
 };
 
 static const struct argp_option options[] = {
@@ -75,6 +76,8 @@ static const struct argp_option options[] = {
      "LLVM passes on the IR before code generation, as opt -passes (default: none)", 1},
     {"cpu", KEY_CPU, "CPU", 0, "generate code for this CPU (default: LLVM's generic one)", 1},
     {"features", KEY_FEATURES, "LIST", 0, "CPU features, as +avx2,-sse3", 1},
+    {"link-modules", KEY_LINK_MODULES, NULL, 0, "link all modules as IR and compile them as one",
+     1},
     {"object-cache", KEY_OBJECT_CACHE, "FOLDER", 0,
      "keep compiled objects there, and take modules that were compiled before from there", 1},
     {"verify", KEY_VERIFY, NULL, 0, "run LLVM's verifier on IR before it is compiled", 1},
@@ -223,6 +226,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_NO_PROCESS:
         engine->is_process_search_disabled = true;
+        return 0;
+    case KEY_LINK_MODULES:
+        engine->wants_linked_modules = true;
         return 0;
     case KEY_OBJECT_CACHE:
         engine->object_cache = arg;

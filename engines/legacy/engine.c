@@ -31,6 +31,8 @@ static int check_options(const struct jd_engine_options *options, struct jd_erro
         return jd_fail(err, JD_E_UNSUPPORTED, "granularity",
                        "this engine compiles by function, by module or by block");
     }
+    if (options->wants_linked_modules)
+        return jd_fail(err, JD_E_UNSUPPORTED, "link_modules", "keeps modules apart");
     if (options->object_cache)
         return jd_fail(err, JD_E_UNSUPPORTED, "object_cache", "compiles single functions");
     if (options->speculate_threads && options->granularity > JD_GRAN_FUNCTION)

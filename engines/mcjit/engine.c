@@ -22,6 +22,10 @@ static int check_options(const struct jd_engine_options *options, struct jd_erro
     if (options->granularity == JD_GRAN_FUNCTION || options->granularity == JD_GRAN_BLOCK)
         return jd_fail(err, JD_E_UNSUPPORTED, "granularity",
                        "MCJIT compiles whole modules: 'engine' or 'module'");
+    if (options->wants_linked_modules &&
+        (options->granularity == JD_GRAN_MODULE || options->object_cache))
+        return jd_fail(err, JD_E_UNSUPPORTED, "link_modules", "%s keeps modules apart",
+                       options->object_cache ? "the object cache" : "granularity module");
     if (options->object_cache && options->granularity == JD_GRAN_MODULE &&
         !options->is_lazy_disabled)
         return jd_fail(err, JD_E_UNSUPPORTED, "object_cache",
@@ -53,6 +57,7 @@ static int take_options(struct mcjit_engine *engine, const struct jd_engine_opti
     engine->granularity = options->granularity;
     engine->is_process_search_disabled = options->is_process_search_disabled;
     engine->wants_verify = options->wants_verify;
+    engine->wants_linked_modules = options->wants_linked_modules;
     engine->is_lazy = options->granularity == JD_GRAN_MODULE && !options->is_lazy_disabled;
     engine->on_error = options->on_error;
     engine->on_error_context = options->on_error_context;
@@ -111,8 +116,8 @@ static int set_up(struct mcjit_engine *engine, const struct jd_engine_options *o
 
 static void destroy(struct jd_engine *base);
 
-static int create(const struct jd_engine_options *options, struct jd_engine **out,
-                  struct jd_error *err)
+static int create_as(const struct jd_engine_ops *ops, const struct jd_engine_options *options,
+                     struct jd_engine **out, struct jd_error *err)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct jd_engine_options known = {.struct_size = sizeof known};
@@ -126,7 +131,7 @@ static int create(const struct jd_engine_options *options, struct jd_engine **ou
                options->struct_size < sizeof known ? options->struct_size : sizeof known);
     LLVMLinkInMCJIT();
     pthread_once(&once, jd_trampoline_init);
-    engine->base.ops = &jd_mcjit_ops;
+    engine->base.ops = ops;
     engine->phases.open = JD_PHASE_COUNT;
     engine->creator_epoch = 1;
     jd_exit_list_init(&engine->exits);
@@ -470,25 +475,68 @@ static int counters(struct jd_engine *base, struct jd_counters *out, struct jd_e
     return JD_OK;
 }
 
+/* --- The tables ------------------------------------------------------------------------------- */
+
+static int create(const struct jd_engine_options *options, struct jd_engine **out,
+                  struct jd_error *err)
+{
+    return create_as(&jd_mcjit_ops, options, out, err);
+}
+
+static struct jd_engine_options copy_options(const struct jd_engine_options *options)
+{
+    struct jd_engine_options copy = {0};
+    if (options)
+        memcpy(&copy, options,
+               options->struct_size < sizeof copy ? options->struct_size : sizeof copy);
+    copy.struct_size = sizeof copy;
+    return copy;
+}
+
+static int create_linked(const struct jd_engine_options *options, struct jd_engine **out,
+                         struct jd_error *err)
+{
+    struct jd_engine_options own = copy_options(options);
+    own.wants_linked_modules = true;
+    return create_as(&jd_mcjit_linked_ops, &own, out, err);
+}
+
+static int create_by_module(const struct jd_engine_options *options, struct jd_engine **out,
+                            struct jd_error *err)
+{
+    struct jd_engine_options own = copy_options(options);
+    own.granularity = JD_GRAN_MODULE;
+    return create_as(&jd_mcjit_module_ops, &own, out, err);
+}
+
+#define OPERATIONS                                                                                 \
+    .struct_size = sizeof(struct jd_engine_ops), .abi = JD_ENGINE_ABI, .destroy = destroy,         \
+    .add_module = add_module, .remove_module = remove_module, .define_symbol = define_symbol,      \
+    .set_creator = set_creator, .prepare = prepare, .lookup = lookup,                              \
+    .run_constructors = run_constructors, .run_destructors = run_destructors,                      \
+    .recompile = recompile, .free_function = free_function, .set_lazy = set_lazy,                  \
+    .counters = counters, .add_object = add_object
+
 const struct jd_engine_ops jd_mcjit_ops = {
-    .struct_size = sizeof jd_mcjit_ops,
-    .abi = JD_ENGINE_ABI,
     .name = "mcjit",
     .summary = "eager: LLVM's MCJIT compiles and links whole modules before anything runs",
     .caps = JD_CAP_GRAN_MODULE | JD_CAP_ADD_OBJECT,
     .create = create,
-    .destroy = destroy,
-    .add_module = add_module,
-    .remove_module = remove_module,
-    .define_symbol = define_symbol,
-    .set_creator = set_creator,
-    .prepare = prepare,
-    .lookup = lookup,
-    .run_constructors = run_constructors,
-    .run_destructors = run_destructors,
-    .recompile = recompile,
-    .free_function = free_function,
-    .set_lazy = set_lazy,
-    .counters = counters,
-    .add_object = add_object,
+    OPERATIONS,
+};
+
+const struct jd_engine_ops jd_mcjit_linked_ops = {
+    .name = "mcjit-linked",
+    .summary = "mcjit with --link-modules: all modules linked as IR, then compiled as one",
+    .caps = JD_CAP_ADD_OBJECT,
+    .create = create_linked,
+    OPERATIONS,
+};
+
+const struct jd_engine_ops jd_mcjit_module_ops = {
+    .name = "mcjit-module",
+    .summary = "mcjit with --granularity module: modules are compiled at the first call into them",
+    .caps = JD_CAP_GRAN_MODULE | JD_CAP_ADD_OBJECT,
+    .create = create_by_module,
+    OPERATIONS,
 };

@@ -87,6 +87,7 @@ struct mcjit_engine {
     char *cpu, *features, *ir_passes; /* owned copies; NULL: none */
     enum jd_granularity granularity;
     bool is_process_search_disabled, wants_verify;
+    bool wants_linked_modules;
     bool is_lazy; /* modules are compiled at the first call into them */
     jd_error_handler_fn on_error;
     void *on_error_context;
@@ -128,7 +129,7 @@ struct mcjit_engine {
     uint64_t bodies_materialised, creator_calls, relocations;
 };
 
-extern const struct jd_engine_ops jd_mcjit_ops;
+extern const struct jd_engine_ops jd_mcjit_ops, jd_mcjit_linked_ops, jd_mcjit_module_ops;
 
 /** The modules that one prepare hands over together. The engine has the list of them, because a
  * creator may leave a prepare by longjmp. */
@@ -136,7 +137,8 @@ struct mcjit_selection {
     struct mcjit_selection *next;
     struct mcjit_module **modules;
     size_t count;
-    uint64_t id; /**< differs from that of every earlier one */
+    bool wants_whole; /**< link what can be linked into one module */
+    uint64_t id;      /**< differs from that of every earlier one */
 };
 
 /** Room for one more item behind `count` in an array that only grows this way (its capacity is the
@@ -295,6 +297,15 @@ int mcjit_select_closure(struct mcjit_engine *engine, struct mcjit_selection *se
 /** Select a pending module, once. */
 int mcjit_select(struct mcjit_selection *selection, struct mcjit_module *module,
                  struct jd_error *err);
+
+/* --- link_modules.c --------------------------------------------------------------------------- */
+
+/** Can the module become part of another one? */
+bool mcjit_can_join(const struct mcjit_module *module);
+/** Link the IR of all selected modules that can join into the first of them, which *out_whole is;
+ * the others have none after. Errors: COMPILE. */
+int mcjit_link_modules(struct mcjit_engine *engine, const struct mcjit_selection *selection,
+                       struct mcjit_module **out_whole, struct jd_error *err);
 
 /* --- prepare.c -------------------------------------------------------------------------------- */
 

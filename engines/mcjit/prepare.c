@@ -274,10 +274,10 @@ static bool is_fault_of_module(int result)
 }
 
 static int compile_selection(struct mcjit_engine *engine, struct mcjit_generation *generation,
-                             const struct mcjit_selection *selection, struct jd_error *err)
+                             const struct mcjit_selection *selection,
+                             struct mcjit_module **out_culprit, struct jd_error *err)
 {
     uint64_t compiled_before = engine->functions_compiled;
-    struct mcjit_module *culprit = NULL;
     int result;
     for (size_t i = 0; i < selection->count; i++)
         if (selection->modules[i]->object)
@@ -286,22 +286,19 @@ static int compile_selection(struct mcjit_engine *engine, struct mcjit_generatio
     if (!result)
         result = map_names(engine, generation, selection, err);
     for (size_t i = 0; i < selection->count && !result; i++) {
-        if (selection->modules[i]->object)
-            continue;
+        if (!selection->modules[i]->llvm)
+            continue; /* an object, or part of another module */
         result = compile(engine, generation, selection->modules[i], err);
         if (is_fault_of_module(result))
-            culprit = selection->modules[i];
+            *out_culprit = selection->modules[i];
     }
     if (!result)
-        result = link_batch(engine, generation, selection, &culprit, err);
+        result = link_batch(engine, generation, selection, out_culprit, err);
     mcjit_sections_end(engine, !result);
     if (!result)
         return JD_OK;
     engine->functions_compiled = compiled_before;
     mcjit_generation_retire(engine);
-    if (culprit)
-        mcjit_module_drop(engine, culprit);
-    advance_pending(engine);
     return result;
 }
 
@@ -343,6 +340,18 @@ static int select_new_references(struct mcjit_engine *engine, struct mcjit_selec
                                                module->scanned_reference_count, err);
 }
 
+static int run_passes(struct mcjit_engine *engine, struct mcjit_selection *selection,
+                      struct mcjit_module *module, struct jd_error *err)
+{
+    int result;
+    if (!engine->ir_passes)
+        return JD_OK;
+    result = mcjit_run_passes(engine, module, err);
+    if (!result)
+        result = mcjit_scan_references(engine, module, err);
+    return result ? result : select_new_references(engine, selection, module, err);
+}
+
 static int make_ready(struct mcjit_engine *engine, struct mcjit_selection *selection,
                       struct mcjit_module *module, struct jd_error *err)
 {
@@ -352,12 +361,17 @@ static int make_ready(struct mcjit_engine *engine, struct mcjit_selection *selec
     mcjit_phase_switch(&engine->phases, JD_PHASE_ADD);
     result = mcjit_linkage_apply(engine, module, err);
     mcjit_phase_end(&engine->phases);
-    if (result || !engine->ir_passes)
+    if (result || (selection->wants_whole && mcjit_can_join(module)))
         return result;
-    result = mcjit_run_passes(engine, module, err);
-    if (!result)
-        result = mcjit_scan_references(engine, module, err);
-    return result ? result : select_new_references(engine, selection, module, err);
+    return run_passes(engine, selection, module, err);
+}
+
+static int make_whole(struct mcjit_engine *engine, struct mcjit_selection *selection,
+                      struct jd_error *err)
+{
+    struct mcjit_module *whole;
+    int result = mcjit_link_modules(engine, selection, &whole, err);
+    return result || !whole ? result : run_passes(engine, selection, whole, err);
 }
 
 static void unload_all(struct mcjit_engine *engine, const struct mcjit_selection *selection)
@@ -384,6 +398,8 @@ static int make_all_ready(struct mcjit_engine *engine, struct mcjit_selection *s
         result = mcjit_stubs_prepare(engine, selection, err);
         for (size_t i = 0; i < count && !result; i++)
             result = make_ready(engine, selection, selection->modules[i], err);
+        if (!result && selection->wants_whole && count == selection->count)
+            result = make_whole(engine, selection, err);
         if (result || count != selection->count)
             unload_all(engine, selection);
     } while (!result && count != selection->count);
@@ -419,19 +435,40 @@ void mcjit_selections_fini(struct mcjit_engine *engine)
         end_selection(engine, engine->selections);
 }
 
+static int attempt(struct mcjit_engine *engine, struct mcjit_selection *selection,
+                   struct mcjit_module **out_culprit, struct jd_error *err)
+{
+    struct mcjit_generation *generation;
+    int result = make_all_ready(engine, selection, err);
+    *out_culprit = NULL;
+    if (!result && selection->count)
+        result = mcjit_generation_get(engine, &generation, err);
+    if (!result && selection->count)
+        result = compile_selection(engine, generation, selection, out_culprit, err);
+    return result;
+}
+
 /* `result` is that of selecting; consumes the selection. */
 static int prepare_selection(struct mcjit_engine *engine, struct mcjit_selection *selection,
                              int result, struct jd_error *err)
 {
-    struct mcjit_generation *generation;
+    struct jd_error inner = JD_ERROR_INIT;
+    struct mcjit_module *culprit = NULL;
+    selection->wants_whole = engine->wants_linked_modules;
     if (!result)
-        result = make_all_ready(engine, selection, err);
-    if (!result && selection->count)
-        result = mcjit_generation_get(engine, &generation, err);
-    if (!result && selection->count)
-        result = compile_selection(engine, generation, selection, err);
+        result = attempt(engine, selection, &culprit, &inner);
+    if (is_fault_of_module(result) && selection->wants_whole && selection->count > 1) {
+        /* Whose fault it is shows when each is compiled by itself. */
+        selection->wants_whole = false;
+        jd_error_clear(&inner);
+        result = attempt(engine, selection, &culprit, &inner);
+    }
+    if (culprit)
+        mcjit_module_drop(engine, culprit);
+    if (result)
+        advance_pending(engine);
     end_selection(engine, selection);
-    return result;
+    return result && inner.code ? jd_fail(err, result, inner.where, "%s", inner.text) : result;
 }
 
 /* --- Which modules ---------------------------------------------------------------------------- */

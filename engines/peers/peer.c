@@ -71,6 +71,8 @@ static int check_options(const struct peer *peer, struct jd_error *err)
     if (options->arena_limit_bytes)
         return jd_fail(err, JD_E_UNSUPPORTED, "arena_limit_bytes",
                        "%s does not place its code in an arena", name);
+    if (options->wants_linked_modules)
+        return jd_fail(err, JD_E_UNSUPPORTED, "link_modules", "keeps modules apart");
     if (options->object_cache)
         return jd_fail(err, JD_E_UNSUPPORTED, "object_cache", "keeps no objects");
     if (options->speculate_threads)

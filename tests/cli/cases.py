@@ -310,6 +310,17 @@ def fill_cache(context):
                        os.path.join(context.tools.ir, "hello.ll")], stdout=subprocess.DEVNULL)
 
 
+case("run.link_modules", "engine",
+     ["run", "-e", "{engine}", "--link-modules", "{ir}/caller.ll", "{ir}/callee.ll", "--", "x"],
+     code=lambda c: 42 if is_mcjit(c) else 69,
+     err=lambda c: None if is_mcjit(c) else one_line(r"link_modules: .+"))
+for arm, counters in (("mcjit-linked", {"modules_compiled": 3, "stubs_live": 0}),
+                      ("mcjit-module", {"modules_compiled": 2, "stubs_live": 1})):
+    case("run.arm_" + arm.replace("-", "_"), "tool",
+         ["run", "-e", arm, "--stats", "stats.json", "{ir}/caller.ll", "{ir}/callee.ll",
+          "{ir}/aside.ll", "--", "x"], code=42,
+         check=lambda c, counters=counters: expect(
+             counters.items() <= c.stats()["counters"].items(), c.stats()["counters"]))
 run("object_cache", "hello.ll", "--object-cache", "objects", "--stats", "stats.json",
     code=lambda c: 1 if is_mcjit(c) else 69, out=lambda c: HELLO + r"\n" if is_mcjit(c) else None,
     err=lambda c: None if is_mcjit(c) else one_line(r"object_cache: .+"), before=fill_cache,
@@ -599,7 +610,7 @@ case("run_mcjit.speculate", "tool", ["run", "-e", "mcjit", "--speculate", "2", "
 HELP = {"--engine", "-O", "--entry", "--granularity", "--stats", "--cpu", "--features", "--passes",
         "--no-lazy", "--no-process-symbols", "--verify", "--arena-limit", "--load",
         "--extra-module", "--speculate", "--extra-object", "--extra-archive",
-        "--object-cache"}
+        "--object-cache", "--link-modules"}
 
 
 def help_is_complete(context):

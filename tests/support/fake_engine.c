@@ -487,6 +487,7 @@ const struct jd_engine_ops jd_fake_ops = {
 };
 
 const struct jd_engine_ops *const jd_engine_registry[] = {&jd_fake_ops, NULL};
+const struct jd_engine_ops *const jd_engine_arms[] = {NULL};
 
 const struct jd_engine_ops *jd_engine_find(const char *name)
 {

@@ -429,6 +429,73 @@ static void test_passes_bring_in_names(void **state)
 
 /* --- Threads ---------------------------------------------------------------------------------- */
 
+/* --- Modules linked as IR ----------------------------------------------------------------------
+ */
+
+static void open_linked(struct fixture *f, const char *passes)
+{
+    const struct jd_engine_options options = {
+        .struct_size = sizeof options, .wants_linked_modules = true, .ir_passes = passes};
+    fixture_open(f, &options);
+}
+
+static void test_linked_modules_are_one(void **state)
+{
+    static const char *const names[] = {"a", "b", "f"};
+    struct fixture f;
+    (void)state;
+    open_linked(&f, "default<O2>");
+    fixture_add(&f, "a.ll", CALLS("a", "b") "define weak i32 @f() {\n  ret i32 1\n}\n");
+    fixture_add(&f, "b.ll",
+                "define internal i32 @local() {\n  ret i32 20\n}\n"
+                "define i32 @b() {\n  %r = call i32 @local()\n  ret i32 %r\n}\n");
+    fixture_add(&f, "f.ll",
+                RETURNS("f", "2") "define internal i32 @local() {\n  ret i32 9\n}\n"
+                                  "@p = global ptr @local\n");
+    fixture_add(&f, "asm.ll",
+                "module asm \".globl in_asm\"\nmodule asm \"in_asm:\"\n"
+                "module asm \"nop\"\n" RETURNS("beside_asm", "4"));
+    expect_ok(prepare(&f), &f.err);
+    assert_int_equal(fixture_counters(&f).modules_compiled, 4);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(fixture_call(&f, names[i]), i < 2 ? 20 : 2);
+    assert_int_equal(fixture_call(&f, "beside_asm"), 4);
+    assert_int_equal((*(int (**)(void))fixture_lookup(&f, "p"))(), 9);
+    /* a calls b, which is in another module: without that call it is as short as b. */
+    const unsigned char *a = (const unsigned char *)fixture_lookup(&f, "a");
+    assert_memory_equal(a, (const unsigned char *)fixture_lookup(&f, "b"), 5);
+    fixture_add(&f, "later.ll", CALLS("later", "b"));
+    assert_int_equal(fixture_call(&f, "later"), 20);
+    fixture_close(&f);
+}
+
+static void test_linked_modules_name_the_culprit(void **state)
+{
+    struct fixture f;
+    (void)state;
+    open_linked(&f, NULL);
+    fixture_add(&f, "a.ll", CALLS("a", "b"));
+    fixture_add(&f, "b.ll", RETURNS("b", "2"));
+    fixture_add(&f, "bad.ll",
+                "define i32 @bad() {\n  call void asm sideeffect \"no such instruction\", \"\"()\n"
+                "  ret i32 0\n}\n");
+    expect_error(prepare(&f), JD_E_COMPILE, "bad.ll: ", &f.err);
+    assert_int_equal(fixture_call(&f, "a"), 2);
+    assert_int_equal(fixture_counters(&f).modules_added, 2);
+    fixture_lookup_fails(&f, "bad", JD_E_NOT_FOUND, "bad");
+    fixture_close(&f);
+}
+
+static void test_linked_modules_are_refused_with(void **state)
+{
+    struct jd_engine_options options = {
+        .struct_size = sizeof options, .wants_linked_modules = true, .granularity = JD_GRAN_MODULE};
+    struct fixture f = {0};
+    (void)state;
+    expect_error(jd_mcjit_ops.create(&options, &f.engine, &f.err), JD_E_UNSUPPORTED, "link_modules",
+                 &f.err);
+}
+
 static void *look_up_all(void *context)
 {
     struct fixture own = {.engine = ((struct fixture *)context)->engine};
@@ -504,6 +571,9 @@ int main(void)
         cmocka_unit_test(test_refuses_what_mcjit_cannot_do),
         cmocka_unit_test(test_module_granularity_links_what_is_reached),
         cmocka_unit_test(test_passes_bring_in_names),
+        cmocka_unit_test(test_linked_modules_are_one),
+        cmocka_unit_test(test_linked_modules_name_the_culprit),
+        cmocka_unit_test(test_linked_modules_are_refused_with),
         cmocka_unit_test(test_threads_look_up_together),
         cmocka_unit_test(test_many_modules_share_pages),
     };

@@ -106,6 +106,7 @@ struct jd_engine_options {
     /** Folder of compiled objects to take modules from and to keep them in; NULL: none. Modules are
      * compiled when they are added then. */
     const char *object_cache;
+    bool wants_linked_modules; /**< link modules as IR and compile them as one */
 };
 
 /** Bytes and events so far. Counting costs nothing until asked. */
@@ -194,7 +195,11 @@ struct jd_engine {
 /** The engines of this build, in the order in which reports show them; ends with NULL. Static. */
 extern const struct jd_engine_ops *const jd_engine_registry[];
 
-/** The engine of that name, or NULL. Static. */
+/** Engines of the registry with other settings, which benchmarks compare with them: found by their
+ * names, and never among "all engines". Ends with NULL. Static. */
+extern const struct jd_engine_ops *const jd_engine_arms[];
+
+/** The engine or arm of that name, or NULL. Static. */
 const struct jd_engine_ops *jd_engine_find(const char *name);
 /** Create by name; JD_E_NOT_FOUND lists the names that exist. */
 int jd_engine_create(const char *name, const struct jd_engine_options *options,
