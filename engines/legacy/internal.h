@@ -361,6 +361,15 @@ int legacy_symbol_callable(struct legacy_engine *engine, struct legacy_symbol *s
 /** Give a function's code back; a later call compiles it again. Locked. */
 int legacy_symbol_free(struct legacy_engine *engine, struct legacy_symbol *symbol,
                        struct jd_error *err);
+/** Give back the symbol's stub, GOT entry and thunk. Locked. */
+void legacy_symbol_free_stub(struct legacy_engine *engine, struct legacy_symbol *symbol);
+/** Wait until another thread is done with a symbol; JD_E_STATE when this thread is the one. Locked.
+ */
+int legacy_symbol_wait(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                       struct jd_error *err);
+
+/* sites.c */
+
 /** Lead every branch that is known to go to the function to its body. Locked. */
 void legacy_symbol_bind_sites(struct legacy_engine *engine, struct legacy_symbol *symbol);
 /** Lead every such branch back to the stub; the next body takes them again. Locked. */
@@ -369,12 +378,8 @@ int legacy_symbol_unbind(struct legacy_engine *engine, struct legacy_symbol *sym
 /** The same, and forget them: they go through the stub from now on. Locked. */
 int legacy_symbol_detach(struct legacy_engine *engine, struct legacy_symbol *symbol,
                          struct jd_error *err);
-/** Give back the symbol's stub, GOT entry and thunk. Locked. */
-void legacy_symbol_free_stub(struct legacy_engine *engine, struct legacy_symbol *symbol);
-/** Wait until another thread is done with a symbol; JD_E_STATE when this thread is the one. Locked.
- */
-int legacy_symbol_wait(struct legacy_engine *engine, struct legacy_symbol *symbol,
-                       struct jd_error *err);
+/** Forget the sites in an object's code, which goes. Locked. */
+void legacy_sites_free(struct legacy_object *object);
 
 /* entry.c */
 

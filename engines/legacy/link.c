@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "link_private.h"
-#include "reloc.h"
 
 #define TLS_CONTROL "__emutls_v."
 
@@ -303,42 +302,6 @@ static int thunk_of(struct legacy_link *link, struct legacy_symbol *symbol, uint
     return result;
 }
 
-/* Can the branch be rewritten while other threads run it, to the body and back to the stub at any
- * time? x86-64: a field within one cache line (Intel SDM volume 3, 9.1.3 and 9.1.1: such a store is
- * seen whole). AArch64: B and BL, not the conditional ones (Arm ARM, B2.2.5), and the stub must be
- * in reach. */
-static bool can_rebind(struct legacy_link *link, const struct jd_reloc_howto *howto,
-                       struct legacy_symbol *symbol, uintptr_t addr, int64_t addend)
-{
-    uintptr_t stub_addr;
-    if (howto->field != JD_FIELD_LE && howto->field != JD_FIELD_A64_BRANCH26)
-        return false;
-    if (!jd_stubs_want_veneers(&link->engine->stubs))
-        return (addr & 63) <= 60;
-    return !legacy_symbol_stub(link->engine, symbol, &stub_addr, NULL) &&
-           jd_reloc_fits(howto, addr, stub_addr, addend, 0);
-}
-
-static bool add_site(struct legacy_link *link, struct legacy_symbol *callee, uintptr_t addr,
-                     const Elf64_Rela *rela)
-{
-    if (link->site_count == link->site_capacity) {
-        uint32_t capacity = link->site_capacity ? link->site_capacity * 2 : 8;
-        struct legacy_site *sites = realloc(link->sites, capacity * sizeof *sites);
-        if (!sites)
-            return false;
-        link->sites = sites;
-        link->site_capacity = capacity;
-    }
-    link->sites[link->site_count++] = (struct legacy_site){
-        .callee = callee,
-        .addr = addr,
-        .type = (uint32_t)ELF64_R_TYPE(rela->r_info),
-        .addend = (int32_t)rela->r_addend,
-    };
-    return true;
-}
-
 static bool is_callee(const struct legacy_symbol *symbol)
 {
     return symbol->origin == LEGACY_ORIGIN_MODULE
@@ -352,10 +315,9 @@ static int branch_target(struct legacy_link *link, const struct jd_reloc_howto *
                          struct legacy_symbol *symbol, const Elf64_Rela *rela, uintptr_t place_addr,
                          uintptr_t *out_addr, struct jd_error *err)
 {
-    if (is_callee(symbol) && can_rebind(link, howto, symbol, place_addr, rela->r_addend) &&
-        add_site(link, symbol, place_addr, rela) && symbol->origin == LEGACY_ORIGIN_MODULE &&
-        symbol->state == LEGACY_STATE_READY && symbol->addr &&
-        jd_reloc_fits(howto, place_addr, symbol->addr, rela->r_addend, 0)) {
+    if (is_callee(symbol) && legacy_site_add(link, howto, symbol, place_addr, rela) &&
+        symbol->origin == LEGACY_ORIGIN_MODULE && symbol->state == LEGACY_STATE_READY &&
+        symbol->addr && jd_reloc_fits(howto, place_addr, symbol->addr, rela->r_addend, 0)) {
         *out_addr = symbol->addr;
         return JD_OK;
     }
@@ -462,21 +424,6 @@ static int relocate_all(struct legacy_link *link, struct jd_error *err)
 
 /* ---- publication ---- */
 
-static void link_sites(struct legacy_link *link)
-{
-    struct legacy_object *object = link->object;
-    object->sites = link->sites;
-    object->site_count = link->site_count;
-    link->sites = NULL;
-    for (uint32_t i = 0; i < object->site_count; i++) {
-        struct legacy_site *site = &object->sites[i];
-        site->next = site->callee->sites;
-        if (site->next)
-            site->next->previous = site;
-        site->callee->sites = site;
-    }
-}
-
 /* The table of label addresses that a function with labels brings along. */
 static int publish_labels(struct legacy_link *link, uint32_t index, struct jd_error *err)
 {
@@ -576,7 +523,7 @@ static int publish(struct legacy_link *link, struct jd_error *err)
     if (object->has_block[JD_ARENA_CODE])
         jd_arena_flush_icache(object->blocks[JD_ARENA_CODE].addr,
                               object->blocks[JD_ARENA_CODE].size_bytes);
-    link_sites(link);
+    legacy_sites_publish(link);
     object->module = link->module;
     object->next = link->module->objects;
     link->module->objects = object;

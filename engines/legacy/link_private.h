@@ -7,6 +7,7 @@
 
 #include "elf_read.h"
 #include "internal.h"
+#include "reloc.h"
 
 /** A section. */
 struct legacy_place {
@@ -38,5 +39,14 @@ struct legacy_link {
 int legacy_link_adopt(struct legacy_link *link, struct jd_error *err);
 /** Let go of claimed data that did not become ready. Locked. */
 void legacy_link_release(struct legacy_link *link);
+
+/* sites.c */
+
+/** Remember a branch to a function of a module. False when it cannot be rewritten safely, or
+ * without memory: it then has to go through the stub for good. */
+bool legacy_site_add(struct legacy_link *link, const struct jd_reloc_howto *howto,
+                     struct legacy_symbol *callee, uintptr_t addr, const Elf64_Rela *rela);
+/** Hand the link's sites to its object, and list each with its callee. */
+void legacy_sites_publish(struct legacy_link *link);
 
 #endif

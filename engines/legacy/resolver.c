@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "host_tls.h"
-#include "reloc.h"
 
 int legacy_symbol_wait(struct legacy_engine *engine, struct legacy_symbol *symbol,
                        struct jd_error *err)
@@ -283,54 +282,6 @@ int legacy_symbol_callable(struct legacy_engine *engine, struct legacy_symbol *s
     if (called->stub_index != LEGACY_NO_STUB)
         jd_stub_publish(&engine->stubs, called->stub_index, symbol->addr);
     *out_addr = symbol->addr;
-    return JD_OK;
-}
-
-/* Running code may be at the branch: the field is replaced by one store. Out of reach, it stays. */
-static void rewrite_site(const struct legacy_engine *engine, const struct legacy_site *site,
-                         uintptr_t target_addr)
-{
-    const struct jd_reloc_howto *howto =
-        jd_reloc_howto(engine->stubs.arch->elf_machine, site->type);
-    uint32_t *field = jd_arena_writable(engine->arena, site->addr), bytes = *field;
-    struct jd_reloc_place place = {.write = &bytes, .room_bytes = sizeof bytes, .addr = site->addr};
-    if (jd_reloc_apply(howto, &place, target_addr, site->addend, 0, NULL))
-        return;
-    __atomic_store_n(field, bytes, __ATOMIC_RELEASE);
-    jd_arena_flush_icache(site->addr, sizeof *field);
-}
-
-void legacy_symbol_bind_sites(struct legacy_engine *engine, struct legacy_symbol *symbol)
-{
-    for (struct legacy_site *site = symbol->sites; site; site = site->next)
-        rewrite_site(engine, site, symbol->addr);
-}
-
-int legacy_symbol_unbind(struct legacy_engine *engine, struct legacy_symbol *symbol,
-                         struct jd_error *err)
-{
-    uintptr_t stub_addr;
-    int result;
-    if (!symbol->sites)
-        return JD_OK;
-    result = legacy_symbol_stub(engine, symbol, &stub_addr, err);
-    for (struct legacy_site *site = symbol->sites; site && !result; site = site->next)
-        rewrite_site(engine, site, stub_addr); /* in reach, or it would be no site */
-    return result;
-}
-
-int legacy_symbol_detach(struct legacy_engine *engine, struct legacy_symbol *symbol,
-                         struct jd_error *err)
-{
-    int result = legacy_symbol_unbind(engine, symbol, err);
-    struct legacy_site *next;
-    if (result)
-        return result;
-    for (struct legacy_site *site = symbol->sites; site; site = next) {
-        next = site->next;
-        site->previous = site->next = NULL;
-    }
-    symbol->sites = NULL;
     return JD_OK;
 }
 

@@ -6,24 +6,9 @@
 
 #include <stdlib.h>
 
-static void unlink_site(struct legacy_site *site)
-{
-    if (site->previous)
-        site->previous->next = site->next;
-    else if (site->callee->sites == site)
-        site->callee->sites = site->next;
-    if (site->next)
-        site->next->previous = site->previous;
-    site->previous = site->next = NULL;
-}
-
 void legacy_object_free_code(struct legacy_engine *engine, struct legacy_object *object)
 {
-    for (uint32_t i = 0; i < object->site_count; i++)
-        unlink_site(&object->sites[i]);
-    free(object->sites);
-    object->sites = NULL;
-    object->site_count = 0;
+    legacy_sites_free(object);
     legacy_gdb_deregister(object->gdb);
     object->gdb = NULL;
     if (object->has_block[JD_ARENA_CODE])
