@@ -6,6 +6,7 @@
 #define JITDUEL_COMMON_TARGET_SHIM_H
 
 #include <llvm-c/TargetMachine.h>
+#include <stdbool.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -18,6 +19,9 @@ extern "C" {
  *  - at level 0, branches in their long form at once, as clang -O0 does: no search for short ones.
  */
 void jd_target_shim_configure(LLVMTargetMachineRef machine);
+
+/** Is this data layout, of this LLVM or an older one, what `expected` says today? */
+bool jd_target_shim_layout_is(const char *layout, const char *triple, const char *expected);
 
 #ifdef __cplusplus
 }

@@ -8,6 +8,7 @@ stdin, files (made before), env, shell (instead of args), as_nobody, before and 
 the context). Expected values come from C, POSIX and docs, never from an engine.
 """
 
+import base64
 import os
 import re
 import shutil
@@ -137,6 +138,20 @@ def bitcode(name, part=1.0):
     return make
 
 
+def old_layout(context):
+    """Text as clang 14 writes it for this machine: LLVM 19 names more in its data layout."""
+    layout = {"x86_64": "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-f80:128-n8:16:32:64-S128",
+              "aarch64": "e-m:e-i8:8:32-i16:16:32-i64:64-i128:128-n32:64-S128"}[context.tools.cpu]
+    return (f'target datalayout = "{layout}"\ntarget triple = "{context.tools.cpu}-pc-linux-gnu"\n'
+            "define i32 @main() {\n  ret i32 9\n}\n")
+
+
+def old_bitcode(context):
+    """A program that llvm-as of LLVM 14 assembled: typed pointers, to be upgraded when read."""
+    with open(os.path.join(context.tools.ir, "old_bitcode.base64"), encoding="ascii") as file:
+        return base64.b64decode(file.read())
+
+
 case("run.two_files", "engine",
      ["run", "-e", "{engine}", "{ir}/caller.ll", "{ir}/callee.ll", "--", "x"], code=42)
 case("run.extra_module", "engine",
@@ -149,6 +164,11 @@ case("run.bitcode", "engine", ["run", "-e", "{engine}", "p.bc"],
      files={"p.bc": bitcode("hello.ll")}, code=1, out=r"\[p\.bc\]\n")
 case("run.bitcode_two_files", "engine", ["run", "-e", "{engine}", "a.bc", "b.bc"],
      files={"a.bc": bitcode("caller.ll"), "b.bc": bitcode("callee.ll")}, code=41)
+run("environment", "environment.ll", env={"JD_HABIT": "kept"}, out="kept\n")
+case("run.old_data_layout", "engine", ["run", "-e", "{engine}", "p.ll"],
+     files={"p.ll": old_layout}, code=9)
+case("run.old_bitcode", "engine", ["run", "-e", "{engine}", "p.bc", "--", "x", "y"],
+     files={"p.bc": old_bitcode}, code=3, out=r"3 12\n")
 case("run.truncated_bitcode", "engine", ["run", "-e", "{engine}", "p.bc"],
      files={"p.bc": bitcode("order.ll", 0.6)}, code=65, err=one_line(r"p\.bc: .+"))
 case("run.not_ir", "engine", ["run", "-e", "{engine}", "p.bc"], files={"p.bc": b"\x7fELF\x02\x01"},

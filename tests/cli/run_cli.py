@@ -45,6 +45,7 @@ class Tools:
         self.llvm_as = values["llvm_as"]
         self.schema = values["schema"]
         self.ir = values["ir"]
+        self.cpu = values["cpu"]
         self.emulator = values["emulator"]
         self.tested = values["engines"].split(",") if values["engines"] else None
         self._engines = None
