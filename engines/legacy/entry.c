@@ -4,8 +4,9 @@
  * because LLVM needs more stack than the calling thread may have. Out: to foreign code (creator,
  * ifunc resolver) without the lock.
  *
- * Two mishaps are noticed here. A signal handler that interrupts the engine on its own thread and
- * makes a first call would wait for itself: it is refused. Foreign code that leaves with longjmp
+ * Signals wait while a thread is inside, so that a handler may make first calls. Two mishaps are
+ * noticed here. A fault's handler that interrupts the engine on its own thread and makes a first
+ * call would wait for itself: it is refused. Foreign code that leaves with longjmp
  * never comes back to the engine's stack, which then waits in the middle of its work: the next
  * entry of that thread notices it, lets that work end with an error, and is itself refused.
  */
@@ -15,6 +16,7 @@
 #include <string.h>
 
 #include "guard_shim.h"
+#include "undisturbed.h"
 
 /* A call from the engine's stack to foreign code; lies on that stack. */
 struct foreign_call {
@@ -36,11 +38,25 @@ struct entry {
 };
 
 static _Thread_local struct {
-    unsigned depth; /* not 0: this thread holds a lock of an engine or is about to */
+    bool is_inside; /* this thread holds a lock of an engine or is about to */
     struct foreign_call *foreign;
-    const struct jd_stack *stack; /* of the engine's own, that this thread runs on */
-    sigjmp_buf *back;             /* where work that was given up goes when it ends */
+    const struct jd_stack *stack;  /* of the engine's own, that this thread runs on */
+    struct jd_disturbance outside; /* while it is inside: what is put off */
+    sigjmp_buf *back;              /* where work that was given up goes when it ends */
 } here;
+
+static void come_in(void)
+{
+    jd_undisturbed_begin(&here.outside);
+    here.is_inside = true;
+}
+
+/* A signal that waited is handled in here, and its handler may come in again. */
+static void leave(void)
+{
+    here.is_inside = false;
+    jd_undisturbed_end(&here.outside);
+}
 
 static void on_own_stack(void *argument)
 {
@@ -79,7 +95,7 @@ static void give_up(struct foreign_call *call)
         siglongjmp(call->resume, 1);
     jd_fiber_arrive(fake_stack, NULL, NULL);
     here.stack = NULL;
-    here.depth = 0;
+    leave(); /* the foreign call took note of the present state when it resumed */
 }
 
 static bool give_up_abandoned(void)
@@ -99,16 +115,16 @@ int legacy_enter(struct legacy_engine *engine, int (*work)(void *argument, struc
     struct entry entry = {.engine = engine, .work = work, .argument = argument, .err = err};
     const struct jd_stack *outer = here.stack;
     void *fake_stack = NULL;
-    if (here.depth)
+    if (here.is_inside)
         return jd_fail(err, JD_E_STATE, NULL,
                        "a signal handler that interrupted the engine cannot use it");
     if (give_up_abandoned())
         return jd_fail(err, JD_E_UNSUPPORTED, NULL,
                        "the creator (or an ifunc resolver) was left by longjmp");
-    here.depth++;
+    come_in();
     entry.stack = jd_stack_take(&engine->stacks, err);
     if (!entry.stack) {
-        here.depth--;
+        leave();
         return err ? (int)err->code : JD_E_NO_MEMORY;
     }
     here.stack = entry.stack;
@@ -117,7 +133,7 @@ int legacy_enter(struct legacy_engine *engine, int (*work)(void *argument, struc
     jd_fiber_arrive(fake_stack, NULL, NULL);
     here.stack = outer;
     jd_stack_put(&engine->stacks, entry.stack);
-    here.depth--;
+    leave();
     return entry.result;
 }
 
@@ -125,17 +141,16 @@ int legacy_call_out(struct legacy_engine *engine, void (*function)(void *argumen
                     struct jd_error *err)
 {
     struct foreign_call call = {.outer = here.foreign, .stack = here.stack};
-    unsigned depth = here.depth;
     volatile bool is_back = false;
     pthread_mutex_unlock(&engine->lock);
     if (!sigsetjmp(call.resume, 0)) {
         here.foreign = &call;
-        here.depth = 0;
+        leave();
         function(argument);
         is_back = true;
     }
+    come_in();
     here.foreign = call.outer;
-    here.depth = depth;
     here.stack = call.stack;
     pthread_mutex_lock(&engine->lock);
     return is_back ? JD_OK

@@ -3,11 +3,13 @@
  * The way into the engine. Operations take the lock; first calls, which may come from a thread with
  * hardly any stack left, take a stack of the engine's own besides. Knows no LLVM and no symbols.
  *
- * A signal handler that interrupts the engine on its own thread and makes a first call would wait
- * for itself: it is refused. Creators that leave by longjmp never come back to the stack that they
- * were called on: the next entry of that thread notices, the stack is unmapped with the engine.
+ * Signals wait while a thread is inside. A fault's handler that interrupts the engine on its own
+ * thread and makes a first call would wait for itself: it is refused. Creators that leave by
+ * longjmp never come back to the stack that they were called on: the next entry of that thread
+ * notices, the stack is unmapped with the engine.
  */
 #include "mcjit.h"
+#include "undisturbed.h"
 
 /* A first call that is under way; lies on the stack below the engine's own. */
 struct mcjit_entry {
@@ -26,7 +28,8 @@ enum { ENTRIES_MAX = 32 };
 
 /* Kept by value: the stack of one that was left by longjmp may be gone with its engine. */
 static _Thread_local struct {
-    unsigned depth; /* not 0: this thread holds an engine's lock or is about to */
+    unsigned depth;                /* not 0: this thread holds an engine's lock or is about to */
+    struct jd_disturbance outside; /* while depth is not 0: what is put off */
     unsigned entry_count;
     struct {
         uint64_t id; /* from 1, differs from that of every earlier one of the thread */
@@ -37,6 +40,8 @@ static _Thread_local struct {
 
 void mcjit_lock(struct mcjit_engine *engine)
 {
+    if (!here.depth)
+        jd_undisturbed_begin(&here.outside);
     here.depth++;
     pthread_mutex_lock(&engine->lock);
 }
@@ -44,7 +49,8 @@ void mcjit_lock(struct mcjit_engine *engine)
 void mcjit_unlock(struct mcjit_engine *engine)
 {
     pthread_mutex_unlock(&engine->lock);
-    here.depth--;
+    if (!--here.depth) /* a handler that waited may come in again */
+        jd_undisturbed_end(&here.outside);
 }
 
 bool mcjit_is_inside(void)

@@ -246,16 +246,26 @@ static const char signal_ir[] = "define i64 @warm(i64 %x) {\n"
                                 "  ret i64 %r\n"
                                 "}\n";
 
+static const char late_ir[] = "define i64 @late(i64 %x) {\n"
+                              "  %r = add i64 %x, 4\n"
+                              "  ret i64 %r\n"
+                              "}\n";
+
 static const char busy_ir[] = "define i64 @busy(i64 %x) {\n"
                               "  %r = add i64 %x, 3\n"
                               "  ret i64 %r\n"
                               "}\n";
 
+static const char busier_ir[] = "define i64 @busier(i64 %x) {\n"
+                                "  %r = add i64 %x, 5\n"
+                                "  ret i64 %r\n"
+                                "}\n";
+
 static struct {
     int64_t (*warm)(int64_t);
     int64_t (*cold)(int64_t); /* NULL where no first call can happen in a handler */
     int64_t warm_result, cold_result;
-    bool is_armed;
+    int signal_number; /* raised in code generation, once; 0: none */
 } interruption;
 
 static void interrupt_handler(int signal_number)
@@ -268,10 +278,11 @@ static void interrupt_handler(int signal_number)
 
 static void raise_in_phase(void *context, enum jd_phase phase)
 {
+    int signal_number = interruption.signal_number;
     (void)context;
-    if (interruption.is_armed && phase == JD_PHASE_CODEGEN) {
-        interruption.is_armed = false;
-        raise(SIGUSR1);
+    if (signal_number && phase == JD_PHASE_CODEGEN) {
+        interruption.signal_number = 0;
+        raise(signal_number);
     }
 }
 
@@ -280,25 +291,39 @@ static int64_t refused_call(int64_t x)
     return -x;
 }
 
-void case_stub_in_signal_handler(struct trial *t)
+static void prepare_interruption(struct trial *t)
 {
     static const struct jd_probe probe = {.struct_size = sizeof probe, .begin = raise_in_phase};
-    struct sigaction action = {.sa_handler = interrupt_handler};
     struct jd_engine_options options = trial_options(t);
     options.probe = &probe;
-    sigaction(SIGUSR1, &action, NULL);
     trial_create(t, &options);
     trial_add(t, "signal", signal_ir);
+    trial_add(t, "late", late_ir);
     interruption.warm = CALLEE(t, "warm", int64_t, int64_t);
     CHECK_EQ(interruption.warm(1), 2);
-    interruption.cold = trial_has(t, JD_CAP_LAZY) ? CALLEE(t, "cold", int64_t, int64_t) : NULL;
-    t->fault.count = 0;
-    t->fault.substitute_addr = (uintptr_t)&refused_call;
+}
 
+static void interrupt(struct trial *t, int signal_number, const char *cold)
+{
+    interruption.cold = trial_has(t, JD_CAP_LAZY) ? CALLEE(t, cold, int64_t, int64_t) : NULL;
+    interruption.warm_result = interruption.cold_result = 0;
+    interruption.signal_number = signal_number;
+    t->fault.count = 0;
+}
+
+void case_stub_in_signal_handler(struct trial *t)
+{
+    struct sigaction action = {.sa_handler = interrupt_handler};
+    sigaction(SIGUSR1, &action, NULL);
+    sigaction(SIGTRAP, &action, NULL);
+    prepare_interruption(t);
+
+    /* A fault does not wait: its handler may not call what is not compiled. */
     trial_add(t, "busy", busy_ir);
-    interruption.is_armed = true;
+    interrupt(t, SIGTRAP, "cold");
+    t->fault.substitute_addr = (uintptr_t)&refused_call;
     CHECK_EQ(CALLEE(t, "busy", int64_t, int64_t)(5), 8);
-    CHECK(!interruption.is_armed);
+    CHECK(!interruption.signal_number);
     CHECK_EQ(interruption.warm_result, 11);
     if (interruption.cold) {
         CHECK_EQ(t->fault.count, 1);
@@ -307,7 +332,17 @@ void case_stub_in_signal_handler(struct trial *t)
     }
     t->fault.substitute_addr = 0;
     CHECK_EQ(CALLEE(t, "cold", int64_t, int64_t)(30), 32);
+
+    /* Any other signal waits until the engine is done. */
+    trial_add(t, "busier", busier_ir);
+    interrupt(t, SIGUSR1, "late");
+    CHECK_EQ(CALLEE(t, "busier", int64_t, int64_t)(5), 10);
+    CHECK(!interruption.signal_number);
+    CHECK_EQ(interruption.warm_result, 11);
+    CHECK_EQ(t->fault.count, 0);
+    CHECK_EQ(interruption.cold_result, interruption.cold ? 24 : 0);
     signal(SIGUSR1, SIG_DFL);
+    signal(SIGTRAP, SIG_DFL);
 }
 
 /* --- 39, 40 --- */
