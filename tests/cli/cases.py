@@ -8,7 +8,6 @@ stdin, files (made before), env, shell (instead of args), as_nobody, before and 
 the context). Expected values come from C, POSIX and docs, never from an engine.
 """
 
-import base64
 import os
 import re
 import shutil
@@ -16,6 +15,7 @@ import signal
 import subprocess
 import threading
 
+from old_ir import old_bitcode, old_layout
 from run_cli import Skip, expect, value_of
 
 CASES = []
@@ -136,20 +136,6 @@ def bitcode(name, part=1.0):
         data = context.bitcode(name)
         return data[:int(len(data) * part)]
     return make
-
-
-def old_layout(context):
-    """Text as clang 14 writes it for this machine: LLVM 19 names more in its data layout."""
-    layout = {"x86_64": "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-f80:128-n8:16:32:64-S128",
-              "aarch64": "e-m:e-i8:8:32-i16:16:32-i64:64-i128:128-n32:64-S128"}[context.tools.cpu]
-    return (f'target datalayout = "{layout}"\ntarget triple = "{context.tools.cpu}-pc-linux-gnu"\n'
-            "define i32 @main() {\n  ret i32 9\n}\n")
-
-
-def old_bitcode(context):
-    """A program that llvm-as of LLVM 14 assembled: typed pointers, to be upgraded when read."""
-    with open(os.path.join(context.tools.ir, "old_bitcode.base64"), encoding="ascii") as file:
-        return base64.b64decode(file.read())
 
 
 case("run.two_files", "engine",
