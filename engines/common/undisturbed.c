@@ -10,10 +10,15 @@ void jd_undisturbed_begin(struct jd_disturbance *before)
 {
     static const int from_instructions[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL,
                                             SIGTRAP, SIGSYS, SIGABRT};
+    static const int from_people[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP};
     sigset_t others;
+    struct sigaction action;
     sigfillset(&others);
     for (size_t i = 0; i < sizeof from_instructions / sizeof *from_instructions; i++)
         sigdelset(&others, from_instructions[i]);
+    for (size_t i = 0; i < sizeof from_people / sizeof *from_people; i++)
+        if (!sigaction(from_people[i], NULL, &action) && action.sa_handler == SIG_DFL)
+            sigdelset(&others, from_people[i]);
     pthread_sigmask(SIG_BLOCK, &others, &before->mask);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before->cancel_state);
 }

@@ -2,8 +2,10 @@
  *
  * A stretch of a thread's work that neither a signal handler nor cancellation may come into: what
  * the engine has in its hands there cannot be entered twice, nor left half done. Signals wait, but
- * for those that an instruction raises: waiting, these would end the process. Plain C.
- * Sources: pthread_sigmask(3), pthread_setcancelstate(3); POSIX.1-2008 XSH 2.4.1.
+ * for those that an instruction raises: waiting, these would end the process. Nor do those wait
+ * with which people end a process (SIGINT, SIGTERM, SIGQUIT, SIGHUP), while no handler is set for
+ * them: a long compile could not be interrupted. Plain C. Sources: pthread_sigmask(3),
+ * pthread_setcancelstate(3); POSIX.1-2008 XSH 2.4.1.
  */
 #ifndef JITDUEL_COMMON_UNDISTURBED_H
 #define JITDUEL_COMMON_UNDISTURBED_H
