@@ -351,6 +351,8 @@ static int lookup_locked(struct mcjit_engine *engine, const char *name, uintptr_
     struct mcjit_module *definer;
     bool is_found = false;
     int result = JD_OK;
+    if (symbol && symbol->home && symbol->addr)
+        return take_address(symbol, out_addr, err); /* compiled: nothing can change any more */
     if (!symbol)
         result = mcjit_symbol_intern(&engine->symbols, name, strlen(name), &symbol, err);
     if (!result)
