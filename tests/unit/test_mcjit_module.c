@@ -351,9 +351,10 @@ static void test_threads_make_one_first_call(void **state)
     fixture_close(&f);
 }
 
-/* A handler that interrupts the engine and calls what is not compiled: refused, not a deadlock. */
+/* A handler that interrupts the engine and calls what is not compiled: refused, not a deadlock.
+ * Only signals that an instruction raises can interrupt it; others wait. */
 static uintptr_t cold_addr;
-static int answer_in_handler;
+static int answer_in_handler, signal_number;
 
 static void on_signal(int number)
 {
@@ -365,7 +366,7 @@ static void interrupt(void *context, enum jd_phase phase)
 {
     (void)context;
     if (phase == JD_PHASE_CODEGEN && cold_addr)
-        raise(SIGUSR1);
+        raise(signal_number);
 }
 
 static void test_signal_handler_is_refused(void **state)
@@ -383,15 +384,23 @@ static void test_signal_handler_is_refused(void **state)
     fixture_add(&f, "a.ll", CALLS("a", "cold"));
     fixture_add(&f, "cold.ll", RETURNS("cold", "5"));
     fixture_add(&f, "other.ll", RETURNS("other", "6"));
+    fixture_add(&f, "more.ll", RETURNS("more", "7"));
+    signal(SIGTRAP, on_signal);
     signal(SIGUSR1, on_signal);
     uintptr_t a_addr = fixture_lookup(&f, "a");
     cold_addr = a_addr;
+    signal_number = SIGTRAP;
     assert_int_equal(fixture_call(&f, "other"), 6);
-    cold_addr = 0;
     assert_int_equal(answer_in_handler, -1);
     assert_int_equal(fault.code, JD_E_STATE);
+    signal_number = SIGUSR1;
+    assert_int_equal(fixture_call(&f, "more"), 7);
+    cold_addr = 0;
+    assert_int_equal(answer_in_handler, 5);
+    assert_int_equal(fault.count, 1);
     assert_int_equal(((int (*)(void))a_addr)(), 5);
     signal(SIGUSR1, SIG_DFL);
+    signal(SIGTRAP, SIG_DFL);
     fixture_close(&f);
 }
 
