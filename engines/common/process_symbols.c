@@ -12,9 +12,17 @@
 #include "exit_list.h"
 #include "host_tls.h"
 
+/* The C library looks for the caller among the loaded libraries to know what comes after it; code
+ * of an engine is in none, and before all of them (dlsym(3), RTLD_NEXT). */
+static void *find_next(void *handle, const char *name)
+{
+    return dlsym(handle == RTLD_NEXT ? RTLD_DEFAULT : handle, name);
+}
+
 static const struct jd_static_symbol replaced[] = {
     {"__emutls_get_address", (uintptr_t)jd_host_tls_get_address},
     {"__cxa_atexit", (uintptr_t)jd_exit_register},
+    {"dlsym", (uintptr_t)find_next},
     {NULL, 0},
 };
 
@@ -28,7 +36,7 @@ static uintptr_t find_static(const struct jd_static_symbol *symbols, const char 
 
 uintptr_t jd_process_symbol(const char *name)
 {
-    uintptr_t addr = name[0] == '_' && name[1] == '_' ? find_static(replaced, name) : 0;
+    uintptr_t addr = find_static(replaced, name);
     if (!addr)
         addr = (uintptr_t)dlsym(RTLD_DEFAULT, name);
     return addr ? addr : find_static(jd_static_symbols_cpu, name);

@@ -91,6 +91,8 @@ for engine in ("legacy", "mcjit"):
         case(f"run.start_{engine}_{level}", "tool",
              ["run", "-e", engine, "-O", level, "{ir}/start.ll", "--", "word"],
              out=r"early 2 word 1\n(late 2 word 1\n){2}listed 2 word 1\nmain\nend\n")
+        case(f"run.dlsym_next_{engine}_{level}", "tool",
+             ["run", "-e", engine, "-O", level, "{ir}/next.ll"], code=42)
         case(f"run.section_bounds_{engine}_{level}", "tool",
              ["run", "-e", engine, "-O", level, "--extra-module", "{ir}/sections_more.ll",
               "{ir}/sections.ll"], code=3, out=r"first 1\nsecond 2\nthird 3\n")
