@@ -44,9 +44,9 @@ struct mapping {
 
 struct interp {
     struct peer peer;
-    LLVMModuleRef module;                     /* of the first engine */
+    LLVMModuleRef module;                       /* of the first engine */
     LLVMExecutionEngineRef engines[DEPTH_MOST]; /* by depth of native calls back */
-    size_t mapped[DEPTH_MOST];                /* mappings that each has been told */
+    size_t mapped[DEPTH_MOST];                  /* mappings that each has been told */
     unsigned depth;
     pthread_t runner; /* valid while depth is not 0 */
     struct native *natives;
@@ -60,7 +60,8 @@ static struct interp *of(struct peer *peer)
     return (struct interp *)peer;
 }
 
-/* --- Errors without a caller ------------------------------------------------------------------------ */
+/* --- Errors without a caller
+ * ------------------------------------------------------------------------ */
 
 static _Noreturn void fail_in_program(struct interp *interp, const char *name, const char *text)
 {
@@ -79,7 +80,8 @@ static void refuse(struct interp *interp, const char *text)
     fail_in_program(interp, "interp", text);
 }
 
-/* --- Calls from native code ------------------------------------------------------------------------- */
+/* --- Calls from native code
+ * ------------------------------------------------------------------------- */
 
 /* Another interpreter for the same module: it is told where everything is. */
 static LLVMExecutionEngineRef engine_at(struct interp *interp, unsigned depth)
@@ -253,7 +255,8 @@ static uintptr_t native_addr(void *context, LLVMValueRef function)
     if (!native)
         return 0;
     *native = (struct native){.interp = interp, .function = function};
-    native->closure = describe(native) ? ffi_closure_alloc(sizeof(ffi_closure), &native->code) : NULL;
+    native->closure =
+        describe(native) ? ffi_closure_alloc(sizeof(ffi_closure), &native->code) : NULL;
     if (!native->closure || ffi_prep_closure_loc(native->closure, &native->cif, on_call, native,
                                                  native->code) != FFI_OK) {
         if (native->closure)
@@ -266,7 +269,8 @@ static uintptr_t native_addr(void *context, LLVMValueRef function)
     return (uintptr_t)native->code;
 }
 
-/* --- Native functions ----------------------------------------------------------------------------------- */
+/* --- Native functions
+ * ----------------------------------------------------------------------------------- */
 
 static void map_function(void *context, LLVMValueRef function, uintptr_t addr)
 {
@@ -329,7 +333,9 @@ static void map_variables(struct interp *interp)
     }
 }
 
-/* --- Life ------------------------------------------------------------------------------------------------- */
+/* --- Life
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static int open_engine(struct peer *peer, struct jd_error *err)
 {
@@ -357,8 +363,7 @@ static void keep_declarations(struct interp *interp)
     pthread_mutex_lock(&lock);
     for (LLVMValueRef f = LLVMGetFirstFunction(interp->module), next; f; f = next) {
         next = LLVMGetNextFunction(f);
-        LLVMValueRef *list =
-            LLVMIsDeclaration(f) ? peer_grow(kept, count, sizeof *list) : NULL;
+        LLVMValueRef *list = LLVMIsDeclaration(f) ? peer_grow(kept, count, sizeof *list) : NULL;
         if (!list)
             continue;
         kept = list;
@@ -391,7 +396,9 @@ static void close_engine(struct peer *peer)
     free(interp->mappings);
 }
 
-/* --- Modules ----------------------------------------------------------------------------------------------- */
+/* --- Modules
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static int define(struct peer *peer, struct peer_symbol *symbol, struct jd_error *err)
 {
@@ -451,7 +458,9 @@ static int find(struct peer *peer, struct peer_symbol *symbol, uintptr_t *out_ad
                    "its types cannot be passed between native and interpreted code");
 }
 
-/* --- The table ------------------------------------------------------------------------------------------------ */
+/* --- The table
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static const struct peer_backend backend = {.ops = &jd_interp_ops,
                                             .size_bytes = sizeof(struct interp),

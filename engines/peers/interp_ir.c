@@ -38,14 +38,14 @@ static LLVMValueRef address_constant(const struct edit *edit, uintptr_t addr)
     return LLVMConstIntToPtr(number, LLVMPointerTypeInContext(edit->context, 0));
 }
 
-/* --- Refusals ------------------------------------------------------------------------------------- */
+/* --- Refusals
+ * ------------------------------------------------------------------------------------- */
 
 static void refuse_before(struct edit *edit, LLVMValueRef instruction, const char *what)
 {
     LLVMTypeRef pointer = LLVMPointerTypeInContext(edit->context, 0);
-    LLVMTypeRef type =
-        LLVMFunctionType(LLVMVoidTypeInContext(edit->context), (LLVMTypeRef[]){pointer, pointer}, 2,
-                         false);
+    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(edit->context),
+                                        (LLVMTypeRef[]){pointer, pointer}, 2, false);
     LLVMValueRef refuse = LLVMGetNamedFunction(edit->module, "jitduel.refuse");
     char text[JD_ERROR_WHERE_BYTES];
     size_t length;
@@ -105,9 +105,8 @@ static bool is_throwing(const char *name)
     static const char *const names[] = {"__cxa_throw", "__cxa_rethrow", "_Unwind_RaiseException",
                                         "_Unwind_Resume", "_Unwind_ForcedUnwind"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(name, names[i]) ||
-            (!strncmp(name, INTERP_NATIVE, sizeof INTERP_NATIVE - 1) &&
-             !strcmp(name + sizeof INTERP_NATIVE - 1, names[i])))
+        if (!strcmp(name, names[i]) || (!strncmp(name, INTERP_NATIVE, sizeof INTERP_NATIVE - 1) &&
+                                        !strcmp(name + sizeof INTERP_NATIVE - 1, names[i])))
             return true;
     return false;
 }
@@ -121,8 +120,7 @@ static const char *problem_of_call(LLVMValueRef call)
         return "inline assembly cannot be interpreted";
     if (returns_twice(call))
         return "a function that returns twice cannot be interpreted";
-    if (LLVMIsAFunction(callee) &&
-        !strncmp(LLVMGetValueName2(callee, &length), "llvm.va_", 8))
+    if (LLVMIsAFunction(callee) && !strncmp(LLVMGetValueName2(callee, &length), "llvm.va_", 8))
         return "variable arguments cannot be interpreted";
     if (LLVMIsAFunction(callee) && is_throwing(LLVMGetValueName2(callee, &length)))
         return "exceptions cannot be interpreted";
@@ -132,8 +130,8 @@ static const char *problem_of_call(LLVMValueRef call)
             return "an argument that is passed as a copy in memory cannot be interpreted";
         if (has_attribute(call, i + 1, "nest"))
             return "a static chain cannot be interpreted";
-        if (is_external(callee) && (kind == LLVMStructTypeKind || kind == LLVMArrayTypeKind ||
-                                    kind == LLVMVectorTypeKind))
+        if (is_external(callee) &&
+            (kind == LLVMStructTypeKind || kind == LLVMArrayTypeKind || kind == LLVMVectorTypeKind))
             return "an aggregate cannot be passed to a native function";
         if (is_external(callee) && kind == LLVMIntegerTypeKind &&
             LLVMGetIntTypeWidth(LLVMTypeOf(LLVMGetArgOperand(call, i))) % 8)
@@ -176,7 +174,8 @@ static const char *problem_of(LLVMValueRef instruction)
     }
 }
 
-/* --- Calls of native functions --------------------------------------------------------------------- */
+/* --- Calls of native functions
+ * --------------------------------------------------------------------- */
 
 /* The interpreter calls native functions by their declared types: one declaration for each call of
  * a variadic function. Both ABIs pass such arguments as they pass others, and libffi counts vector
@@ -238,7 +237,8 @@ static void edit_call(struct edit *edit, LLVMValueRef call)
         type_variadic_call(edit, call, callee);
 }
 
-/* --- All of it --------------------------------------------------------------------------------------- */
+/* --- All of it
+ * --------------------------------------------------------------------------------------- */
 
 /* Computed jumps need tables of labels, which must not even be read. */
 static bool is_refused_whole(LLVMValueRef instruction)

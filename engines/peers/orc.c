@@ -329,11 +329,40 @@ static int name_module(struct orc_peer *orc, const struct peer_module *module, s
     return JD_OK;
 }
 
+/* The layer puts a module's data into a part of its own; a table of labels in it would refer to a
+ * function that is elsewhere, and LLVM crashes. */
+static bool has_label(LLVMValueRef constant)
+{
+    if (LLVMIsABlockAddress(constant))
+        return true;
+    if (!LLVMIsAConstantArray(constant) && !LLVMIsAConstantStruct(constant) &&
+        !LLVMIsAConstantExpr(constant))
+        return false;
+    for (int i = 0; i < LLVMGetNumOperands(constant); i++)
+        if (has_label(LLVMGetOperand(constant, (unsigned)i)))
+            return true;
+    return false;
+}
+
+static int check_parts(const struct peer_module *module, struct jd_error *err)
+{
+    size_t length;
+    for (LLVMValueRef g = LLVMGetFirstGlobal(module->llvm); g; g = LLVMGetNextGlobal(g))
+        if (LLVMGetInitializer(g) && has_label(LLVMGetInitializer(g)))
+            return jd_fail(err, JD_E_UNSUPPORTED, module->name,
+                           "'%s' is a table of labels, which ORC's compile-on-demand layer cannot "
+                           "part from its function",
+                           LLVMGetValueName2(g, &length));
+    return JD_OK;
+}
+
 static int take(struct peer *peer, struct peer_module *module, bool is_on_demand,
                 struct jd_error *err)
 {
     struct orc_peer *orc = (struct orc_peer *)peer;
-    int result = name_module(orc, module, err);
+    int result = is_on_demand ? check_parts(module, err) : JD_OK;
+    if (!result)
+        result = name_module(orc, module, err);
     LLVMOrcThreadSafeModuleRef safe =
         LLVMOrcCreateNewThreadSafeModule(module->llvm, peer->shared_context);
     if (result) {
@@ -522,10 +551,21 @@ static int create_rtdyld(const struct jd_engine_options *options, struct jd_engi
     return peer_create(&rtdyld, options, out, err);
 }
 
+/* With laziness off modules go past the layer. */
+static const struct peer_backend on_demand_off = {.ops = &jd_orc_lazy_ops,
+                                                  .size_bytes = sizeof(struct orc_peer),
+                                                  .open = open_jitlink,
+                                                  .close = orc_close,
+                                                  .define = orc_define,
+                                                  .take = orc_take,
+                                                  .finish = finish,
+                                                  .find = orc_find};
+
 static int create_on_demand(const struct jd_engine_options *options, struct jd_engine **out,
                             struct jd_error *err)
 {
-    return peer_create(&on_demand, options, out, err);
+    bool is_off = options && options->is_lazy_disabled;
+    return peer_create(is_off ? &on_demand_off : &on_demand, options, out, err);
 }
 
 const struct jd_engine_ops jd_orc_ops = {

@@ -33,7 +33,8 @@ static int add_and_compile(struct trial *t, const char *name, const void *bytes,
     struct jd_engine_options options = trial_options(t);
     options.is_lazy_disabled = true;
     options.wants_verify = true;
-    options.arena_limit_bytes = 16 << 20; /* emulators remember each address that was ever mapped */
+    if (!trial_has(t, JD_CAP_PEER)) /* emulators remember each address that was ever mapped */
+        options.arena_limit_bytes = 16 << 20;
     trial_create(t, &options);
     jd_error_clear(&t->err);
     int code = t->ops->add_module(t->engine, &ir, NULL, &t->err);
