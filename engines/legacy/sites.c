@@ -5,6 +5,7 @@
  * code generation. Sources: at can_rebind.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "link_private.h"
 
@@ -87,7 +88,8 @@ static void rewrite_site(const struct legacy_engine *engine, const struct legacy
 {
     const struct jd_reloc_howto *howto =
         jd_reloc_howto(engine->stubs.arch->elf_machine, site->type);
-    uint32_t *field = jd_arena_writable(engine->arena, site->addr), bytes = *field;
+    uint32_t *field = jd_arena_writable(engine->arena, site->addr), bytes;
+    memcpy(&bytes, field, sizeof bytes); /* x86-64 puts it anywhere in a cache line */
     struct jd_reloc_place place = {.write = &bytes, .room_bytes = sizeof bytes, .addr = site->addr};
     if (jd_reloc_apply(howto, &place, target_addr, site->addend, 0, NULL))
         return;
