@@ -538,7 +538,7 @@ const struct jd_engine_ops jd_mcjit_linked_ops = {
 const struct jd_engine_ops jd_mcjit_module_ops = {
     .name = "mcjit-module",
     .summary = "mcjit with --granularity module: modules are compiled at the first call into them",
-    .caps = JD_CAP_GRAN_MODULE | JD_CAP_ADD_OBJECT,
+    .caps = JD_CAP_LAZY | JD_CAP_GRAN_MODULE | JD_CAP_ADD_OBJECT,
     .create = create_by_module,
     OPERATIONS,
 };

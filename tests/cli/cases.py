@@ -322,13 +322,22 @@ case("run.link_modules", "engine",
      ["run", "-e", "{engine}", "--link-modules", "{ir}/caller.ll", "{ir}/callee.ll", "--", "x"],
      code=lambda c: 42 if is_mcjit(c) else 69,
      err=lambda c: None if is_mcjit(c) else one_line(r"link_modules: .+"))
-for arm, counters in (("mcjit-linked", {"modules_compiled": 3, "stubs_live": 0}),
-                      ("mcjit-module", {"modules_compiled": 2, "stubs_live": 1})):
+
+
+def arm_counts(is_lazy_arm, **wanted):
+    """Counters of an arm, and whether it says that it is lazy."""
+    def check(context):
+        value = context.stats()
+        expect(wanted.items() <= value["counters"].items(), f"counters {value['counters']}")
+        expect(value["is_lazy"] == is_lazy_arm, "is_lazy says what the arm does not do")
+    return check
+
+
+for arm, counts in (("mcjit-linked", arm_counts(False, modules_compiled=3, stubs_live=0)),
+                    ("mcjit-module", arm_counts(True, modules_compiled=2, stubs_live=1))):
     case("run.arm_" + arm.replace("-", "_"), "tool",
          ["run", "-e", arm, "--stats", "stats.json", "{ir}/caller.ll", "{ir}/callee.ll",
-          "{ir}/aside.ll", "--", "x"], code=42,
-         check=lambda c, counters=counters: expect(
-             counters.items() <= c.stats()["counters"].items(), c.stats()["counters"]))
+          "{ir}/aside.ll", "--", "x"], code=42, check=counts)
 run("object_cache", "hello.ll", "--object-cache", "objects", "--stats", "stats.json",
     code=lambda c: 1 if is_mcjit(c) else 69, out=lambda c: HELLO + r"\n" if is_mcjit(c) else None,
     err=lambda c: None if is_mcjit(c) else one_line(r"object_cache: .+"), before=fill_cache,
