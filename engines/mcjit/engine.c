@@ -143,6 +143,7 @@ static int create_as(const struct jd_engine_ops *ops, const struct jd_engine_opt
         destroy(&engine->base);
         return result;
     }
+    mcjit_fork_enlist(engine); /* after the arena's own handlers */
     *out = &engine->base;
     return JD_OK;
 }
@@ -198,6 +199,7 @@ static void destroy(struct jd_engine *base)
     if (!engine)
         return;
     mcjit_phase_switch(&engine->phases, JD_PHASE_TEARDOWN);
+    mcjit_fork_delist(engine);
     jd_exit_list_fini(&engine->exits);
     destroy_modules(engine);
     if (!destroy_generations(engine))

@@ -93,6 +93,7 @@ struct mcjit_engine {
     void *on_error_context;
     pthread_mutex_t lock;
     pthread_cond_t creator_answered;
+    struct mcjit_engine *next_engine; /* fork.c */
     struct jd_arena *arena;
     struct mcjit_phases phases;
     struct mcjit_symbol_table symbols;
@@ -161,6 +162,13 @@ int mcjit_enter(struct mcjit_engine *engine, int (*work)(void *argument, struct 
 uint64_t mcjit_entry_settle(uintptr_t frame_addr);
 /** Is a first call of this thread still under way? 0 always is. */
 bool mcjit_entry_is_under_way(uint64_t id);
+
+/* --- fork.c ----------------------------------------------------------------------------------- */
+
+/** From here to delist, a fork leaves the child an engine that works. Not locked. */
+void mcjit_fork_enlist(struct mcjit_engine *engine);
+/** Does nothing when it is not enlisted. Not locked. */
+void mcjit_fork_delist(struct mcjit_engine *engine);
 
 /* --- first_call.c: functions of modules that are not compiled yet ------------------------------
  */

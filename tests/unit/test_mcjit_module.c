@@ -11,6 +11,8 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define RETURNS(name, value) "define i32 @" name "() {\n  ret i32 " value "\n}\n"
 #define CALLS(name, callee)                                                                        \
@@ -452,6 +454,58 @@ static void test_creator_within_a_first_call(void **state)
     fixture_close(&f);
 }
 
+/* --- Forks -------------------------------------------------------------------------------------
+ */
+
+static pthread_barrier_t in_creator, has_forked;
+
+static int blocking_creator(void *context, struct jd_engine *engine, const char *name,
+                            enum jd_symbol_kind kind, struct jd_creation *out, struct jd_error *err)
+{
+    (void)engine, (void)name, (void)kind, (void)err;
+    if (getpid() == *(pid_t *)context) {
+        pthread_barrier_wait(&in_creator);
+        pthread_barrier_wait(&has_forked);
+    }
+    out->addr = (uintptr_t)minus_one;
+    return JD_OK;
+}
+
+/* A fork while another thread's first call waits for a creator: the child asks by itself. */
+static void test_fork_in_a_first_call(void **state)
+{
+    struct fixture f;
+    pthread_t thread;
+    pid_t self = getpid();
+    void *result;
+    int status;
+    (void)state;
+    open_lazy(&f);
+    fixture_add(&f, "a.ll", CALLS("a", "b"));
+    fixture_add(&f, "b.ll", CALLS("b", "created"));
+    fixture_add(&f, "c.ll", CALLS("c", "d"));
+    fixture_add(&f, "d.ll", RETURNS("d", "4"));
+    expect_ok(jd_mcjit_ops.set_creator(f.engine, blocking_creator, &self, &f.err), &f.err);
+    int (*a)(void) = (int (*)(void))fixture_lookup(&f, "a");
+    int (*c)(void) = (int (*)(void))fixture_lookup(&f, "c");
+    pthread_barrier_init(&in_creator, NULL, 2);
+    pthread_barrier_init(&has_forked, NULL, 2);
+    assert_int_equal(pthread_create(&thread, NULL, call_it, (void *)(uintptr_t)a), 0);
+    pthread_barrier_wait(&in_creator);
+    pid_t child = fork();
+    if (!child) {
+        alarm(60);
+        _exit(c() == 4 && a() == -1 ? 0 : 1);
+    }
+    pthread_barrier_wait(&has_forked);
+    pthread_join(thread, &result);
+    assert_int_equal((intptr_t)result, -1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(c(), 4);
+    fixture_close(&f);
+}
+
 /* More stubs than a page holds, sealed page by page. */
 static void test_many_stubs(void **state)
 {
@@ -498,6 +552,7 @@ int main(void)
         cmocka_unit_test(test_threads_make_one_first_call),
         cmocka_unit_test(test_signal_handler_is_refused),
         cmocka_unit_test(test_creator_within_a_first_call),
+        cmocka_unit_test(test_fork_in_a_first_call),
         cmocka_unit_test(test_many_stubs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
