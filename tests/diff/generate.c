@@ -96,6 +96,9 @@ static void plan_function(struct gen *g, struct function *f, unsigned number)
         f->has_indirect_branch = false;
         f->twin_module = below(g, g->module_count);
     }
+    /* These callees preserve registers that an unwinder does not restore: nothing throws there. */
+    if (!f->is_leaf && (f->convention[0] == 'c' || f->convention[0] == 'p'))
+        f->convention = "";
 }
 
 static void plan_global(struct gen *g, struct object *object, unsigned number)
