@@ -161,9 +161,10 @@ int verdict_write(const struct verdict_book *book, double limit_seconds, const c
     struct utsname machine;
     uname(&machine);
     json_t *root =
-        json_pack("{s:s, s:s, s:s, s:f, s:o, s:O}", "schema", "jitduel-conformance/1", "llvm",
-                  CONFORMANCE_LLVM_VERSION, "machine", machine.machine, "time_limit_seconds",
-                  limit_seconds, "engines", engine_list(), "cases", book->cases);
+        json_pack("{s:s, s:s, s:s, s:b, s:f, s:o, s:O}", "schema", "jitduel-conformance/1", "llvm",
+                  CONFORMANCE_LLVM_VERSION, "machine", machine.machine, "is_emulated",
+                  CONFORMANCE_IS_EMULATED, "time_limit_seconds", limit_seconds, "engines",
+                  engine_list(), "cases", book->cases);
     if (!root)
         return jd_fail(err, JD_E_NO_MEMORY, path, "no memory for the matrix");
     int status = json_dump_file(root, path, JSON_INDENT(2) | JSON_REAL_PRECISION(4));
