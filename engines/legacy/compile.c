@@ -209,7 +209,7 @@ static void count_module(struct unit *unit)
 static int left_out(const struct unit *unit, const struct legacy_symbol *symbol,
                     struct jd_error *err)
 {
-    if (!legacy_source_find(unit->module->source, symbol->name))
+    if (legacy_source_find(unit->module->source, symbol->name) != symbol->value)
         return jd_fail(err, JD_E_BAD_IR, unit->module->name,
                        "'%s' had another name once a body had been read", symbol->name);
     return jd_fail(err, JD_E_INTERNAL, symbol->name, "code generation left it out of the object");
