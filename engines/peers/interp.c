@@ -368,6 +368,7 @@ static void keep_declarations(struct interp *interp)
             continue;
         kept = list;
         LLVMReplaceAllUsesWith(f, LLVMGetUndef(LLVMTypeOf(f)));
+        LLVMSetValueName2(f, "", 0); /* the context keeps names, and goes */
         peer_shim_detach(f);
         kept[count++] = f;
     }
