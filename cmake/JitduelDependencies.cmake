@@ -4,6 +4,7 @@
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(JD_FFI REQUIRED IMPORTED_TARGET libffi)
 find_package(LLVM 19.1 REQUIRED CONFIG HINTS /usr/lib/llvm-19/lib/cmake/llvm)
 if(NOT LLVM_VERSION_MAJOR EQUAL 19)
   message(FATAL_ERROR "jitduel needs LLVM 19, found ${LLVM_PACKAGE_VERSION} (install llvm-19-dev)")
