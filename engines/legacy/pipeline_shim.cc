@@ -10,11 +10,7 @@
 
 #include "codegen_shim.h"
 
-#include <llvm/ADT/StringExtras.h>
 #include <llvm/ADT/StringSet.h>
-#include <llvm/IR/InlineAsm.h>
-#include <llvm/IR/InstIterator.h>
-#include <llvm/IR/Instructions.h>
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/Module.h>
 #include <llvm/Pass.h>
@@ -22,6 +18,8 @@
 #include <llvm/PassRegistry.h>
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/Target/TargetMachine.h>
+
+#include "asm_labels.hpp"
 
 using namespace llvm;
 
@@ -123,29 +121,6 @@ class Sieve final : public legacy::PassManagerBase
     }
 };
 
-// "1:" in assembly. MCContext::reset keeps such labels (LLVM 19), so that a pipeline that has seen
-// one would mistake the next for it.
-bool hasNumberedLabel(StringRef Asm)
-{
-    for (size_t At = Asm.find(':'); At != StringRef::npos; At = Asm.find(':', At + 1))
-        if (At && isDigit(Asm[At - 1]))
-            return true;
-    return false;
-}
-
-bool hasNumberedLabel(const Module &M)
-{
-    if (hasNumberedLabel(M.getModuleInlineAsm()))
-        return true;
-    for (const Function &F : M)
-        for (const Instruction &I : instructions(F))
-            if (const auto *Call = dyn_cast<CallBase>(&I))
-                if (const auto *Asm = dyn_cast<InlineAsm>(Call->getCalledOperand()))
-                    if (hasNumberedLabel(Asm->getAsmString()))
-                        return true;
-    return false;
-}
-
 } // namespace
 
 // With an emitter for objects, or null where the target has none.
@@ -185,7 +160,7 @@ void legacy_codegen_run(legacy_codegen *C, LLVMModuleRef Module, const void **Ou
 {
     llvm::Module &M = *unwrap(Module);
     const bool IsOrdinary = C->TM->getOptLevel() == CodeGenOptLevel::None && !needsWholePipeline(M);
-    const bool IsLast = hasNumberedLabel(M);
+    const bool IsLast = jd_has_numbered_label(M);
     auto &Passes = IsOrdinary ? C->Ordinary : C->Whole;
     C->Buffer.clear();
     if (!Passes)

@@ -22,6 +22,7 @@
 
 #include "host_tls.h"
 #include "llvm_shim.h"
+#include "pipeline_shim.h"
 #include "target_shim.h"
 #include "text.h"
 
@@ -72,6 +73,7 @@ static int set_up_engine(struct mcjit_generation *generation, struct jd_error *e
     generation->machine = LLVMGetExecutionEngineTargetMachine(generation->engine);
     jd_target_shim_configure(generation->machine);
     mcjit_shim_use_pic(generation->machine);
+    generation->pipeline = mcjit_pipeline_create(generation->engine);
     result = mcjit_generation_map(generation, LINK_NAME, (uintptr_t)generation, err);
     if (result)
         return result;
@@ -110,6 +112,7 @@ bool mcjit_generation_destroy(struct mcjit_generation *generation)
         return false;
     if (generation->is_undefined)
         return true;
+    mcjit_pipeline_destroy(generation->pipeline);
     if (generation->engine)
         LLVMDisposeExecutionEngine(generation->engine);
     mcjit_memory_destroy(generation->memory);

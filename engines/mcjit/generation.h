@@ -22,6 +22,7 @@ struct mcjit_generation {
     struct jd_diagnostics diagnostics;
     LLVMExecutionEngineRef engine;
     LLVMTargetMachineRef machine; /**< the engine's own; borrowed */
+    struct mcjit_pipeline *pipeline;
     LLVMValueRef scratch;         /**< a declaration that lends its name to mappings */
     struct mcjit_memory *memory;
     bool is_undefined;
