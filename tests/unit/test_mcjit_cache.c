@@ -201,6 +201,9 @@ static void test_ifuncs_take_the_usual_way(void **state)
                              "define i32 @g() {\n  %r = call i32 @f()\n  ret i32 %r\n}\n";
     char paths[32][512];
     (void)state;
+#if defined(__aarch64__)
+    skip(); /* LLVM 19's RuntimeDyld links no ifuncs there */
+#endif
     for (int round = 0; round < 2; round++) {
         struct fixture f;
         open_cached(&f, 0);
