@@ -23,7 +23,7 @@ struct mcjit_generation {
     LLVMExecutionEngineRef engine;
     LLVMTargetMachineRef machine; /**< the engine's own; borrowed */
     struct mcjit_pipeline *pipeline;
-    LLVMValueRef scratch;         /**< a declaration that lends its name to mappings */
+    LLVMValueRef scratch; /**< a declaration that lends its name to mappings */
     struct mcjit_memory *memory;
     bool is_undefined;
     struct mcjit_generation *older;
