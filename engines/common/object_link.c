@@ -59,7 +59,10 @@ static int survey_one(struct jd_object *object, uint32_t target, const Elf64_Rel
     return JD_OK;
 }
 
-int jd_object_survey(struct jd_object *object, struct jd_error *err)
+typedef int (*relocation_fn)(struct jd_object *object, uint32_t target, const Elf64_Rela *rela,
+                             struct jd_error *err);
+
+static int each_relocation(struct jd_object *object, relocation_fn visit, struct jd_error *err)
 {
     for (uint32_t i = 1; i < object->elf.section_count; i++) {
         size_t count;
@@ -67,12 +70,17 @@ int jd_object_survey(struct jd_object *object, struct jd_error *err)
             continue;
         const Elf64_Rela *relas = jd_elf_relas(&object->elf, i, &count);
         for (size_t j = 0; j < count; j++) {
-            int result = survey_one(object, object->elf.sections[i].sh_info, &relas[j], err);
+            int result = visit(object, object->elf.sections[i].sh_info, &relas[j], err);
             if (result)
                 return result;
         }
     }
     return JD_OK;
+}
+
+int jd_object_survey(struct jd_object *object, struct jd_error *err)
+{
+    return each_relocation(object, survey_one, err);
 }
 
 /* --- Addresses -------------------------------------------------------------------------------- */
@@ -161,18 +169,7 @@ static int apply(struct jd_object *object, uint32_t target, const Elf64_Rela *re
 
 static int relocate(struct jd_object *object, struct jd_error *err)
 {
-    for (uint32_t i = 1; i < object->elf.section_count; i++) {
-        size_t count;
-        if (!is_applied(object, i))
-            continue;
-        const Elf64_Rela *relas = jd_elf_relas(&object->elf, i, &count);
-        for (size_t j = 0; j < count; j++) {
-            int result = apply(object, object->elf.sections[i].sh_info, &relas[j], err);
-            if (result)
-                return result;
-        }
-    }
-    return JD_OK;
+    return each_relocation(object, apply, err);
 }
 
 /* --- All of it -------------------------------------------------------------------------------- */
