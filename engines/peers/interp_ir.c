@@ -267,19 +267,6 @@ static void edit_function(struct edit *edit, LLVMValueRef function)
         }
 }
 
-static bool has_label(LLVMValueRef constant)
-{
-    if (LLVMIsABlockAddress(constant))
-        return true;
-    if (!LLVMIsAConstantArray(constant) && !LLVMIsAConstantStruct(constant) &&
-        !LLVMIsAConstantExpr(constant))
-        return false;
-    for (int i = 0; i < LLVMGetNumOperands(constant); i++)
-        if (has_label(LLVMGetOperand(constant, (unsigned)i)))
-            return true;
-    return false;
-}
-
 static void refuse_users(struct edit *edit, LLVMValueRef value)
 {
     for (LLVMUseRef use = LLVMGetFirstUse(value); use; use = LLVMGetNextUse(use)) {
@@ -297,7 +284,7 @@ static void refuse_users(struct edit *edit, LLVMValueRef value)
 static void refuse_tables_of_labels(struct edit *edit)
 {
     for (LLVMValueRef g = LLVMGetFirstGlobal(edit->module); g; g = LLVMGetNextGlobal(g))
-        if (LLVMGetInitializer(g) && has_label(LLVMGetInitializer(g)))
+        if (LLVMGetInitializer(g) && peer_has_label(LLVMGetInitializer(g)))
             refuse_users(edit, g);
 }
 

@@ -595,3 +595,16 @@ int peer_flush(struct peer *peer, struct jd_error *err)
     pthread_mutex_unlock(&peer->work);
     return result;
 }
+
+bool peer_has_label(LLVMValueRef constant)
+{
+    if (LLVMIsABlockAddress(constant))
+        return true;
+    if (!LLVMIsAConstantArray(constant) && !LLVMIsAConstantStruct(constant) &&
+        !LLVMIsAConstantExpr(constant))
+        return false;
+    for (int i = 0; i < LLVMGetNumOperands(constant); i++)
+        if (peer_has_label(LLVMGetOperand(constant, (unsigned)i)))
+            return true;
+    return false;
+}

@@ -331,24 +331,11 @@ static int name_module(struct orc_peer *orc, const struct peer_module *module, s
 
 /* The layer puts a module's data into a part of its own; a table of labels in it would refer to a
  * function that is elsewhere, and LLVM crashes. */
-static bool has_label(LLVMValueRef constant)
-{
-    if (LLVMIsABlockAddress(constant))
-        return true;
-    if (!LLVMIsAConstantArray(constant) && !LLVMIsAConstantStruct(constant) &&
-        !LLVMIsAConstantExpr(constant))
-        return false;
-    for (int i = 0; i < LLVMGetNumOperands(constant); i++)
-        if (has_label(LLVMGetOperand(constant, (unsigned)i)))
-            return true;
-    return false;
-}
-
 static int check_parts(const struct peer_module *module, struct jd_error *err)
 {
     size_t length;
     for (LLVMValueRef g = LLVMGetFirstGlobal(module->llvm); g; g = LLVMGetNextGlobal(g))
-        if (LLVMGetInitializer(g) && has_label(LLVMGetInitializer(g)))
+        if (LLVMGetInitializer(g) && peer_has_label(LLVMGetInitializer(g)))
             return jd_fail(err, JD_E_UNSUPPORTED, module->name,
                            "'%s' is a table of labels, which ORC's compile-on-demand layer cannot "
                            "part from its function",

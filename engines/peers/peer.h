@@ -188,6 +188,8 @@ void peer_module_drop(struct peer *peer, struct peer_module *module);
 int peer_flush(struct peer *peer, struct jd_error *err);
 /** Bodies that code will be generated for. */
 uint64_t peer_count_bodies(LLVMModuleRef module);
+/** Does the constant hold addresses of blocks? */
+bool peer_has_label(LLVMValueRef constant);
 /** Runs the options' passes, if any, on a module. */
 int peer_run_passes(struct peer *peer, LLVMModuleRef module, struct jd_error *err);
 /** Adds what an object's sections hold to the counters. Takes `lock`. */
