@@ -2,7 +2,7 @@
  *
  * The heap that LLVM works on. A compiler allocates tens of MiB in small pieces and lets most of
  * them go again; the C library's defaults take such a heap from the system 132 KiB at a time, a
- * page fault for every 4 KiB, and hand the top back whenever it is free: 6,000 of the 9,400 page
+ * page fault for every 4 KiB, and hand the top back whenever it is free: most of the 9,400 page
  * faults of a short SQLite run. Knows nothing of engines, commands or LLVM.
  */
 #include "heap.h"

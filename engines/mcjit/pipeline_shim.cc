@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// MCJIT builds LLVM's pipeline of code generation anew for every module: some 150 us of the 230
-// that a module of one small function takes at -O0. It asks an object cache first, though, and this
-// one answers with an object that a pipeline built once has made: the same passes, the same
-// machine, the same bytes. No policy, no globals, no exceptions. Sources:
+// MCJIT builds LLVM's pipeline of code generation anew for every module: two thirds of what
+// 5,000 modules of one small function take at -O0 (1.35 s, now 0.45). It asks an object cache
+// first, though, and this one answers with an object that a pipeline built once has made: the same
+// passes, the same machine, the same bytes. No policy, no globals, no exceptions. Sources:
 // llvm/ExecutionEngine/ObjectCache.h; llvm/lib/ExecutionEngine/MCJIT/MCJIT.cpp of LLVM 19
 // (generateCodeForModule, emitObject).
 
