@@ -11,22 +11,35 @@
 #include <llvm/IR/IntrinsicInst.h>
 #include <llvm/Transforms/Utils/ValueMapper.h>
 
+#include <optional>
+
 using namespace llvm;
 
 struct legacy_partition final : ValueMaterializer {
+    // From the source to here: 8 KiB with room for 64 values, and keys that are values of the
+    // source.
+    struct Mapping {
+        ValueToValueMapTy Map;
+        ValueMapper Mapper;
+
+        explicit Mapping(legacy_partition *P)
+            : Mapper(Map, RF_NoModuleLevelChanges | RF_IgnoreMissingLocals, nullptr, P)
+        {
+        }
+    };
+
     legacy_source &Source;
     legacy_decide_fn Decide;
     void *Context;
     std::unique_ptr<Module> M;
-    ValueToValueMapTy Map;
-    ValueMapper Mapper;
+    std::optional<Mapping> Values;           // until the partition is closed
     SmallVector<GlobalVariable *, 8> Wanted; // of the source, declared here, to be defined
 
     legacy_partition(legacy_source &S, legacy_decide_fn D, void *C)
         : Source(S), Decide(D), Context(C),
-          M(std::make_unique<Module>("partition", S.M->getContext())),
-          Mapper(Map, RF_NoModuleLevelChanges | RF_IgnoreMissingLocals, nullptr, this)
+          M(std::make_unique<Module>("partition", S.M->getContext()))
     {
+        Values.emplace(this);
         M->setTargetTriple(S.M->getTargetTriple());
         M->setDataLayout(S.M->getDataLayout());
         M->IsNewDbgInfoFormat = S.M->IsNewDbgInfoFormat;
@@ -86,7 +99,7 @@ struct legacy_partition final : ValueMaterializer {
             Source.markLabels(*Address->getFunction());
             C = cast<Constant>(U.get());
         }
-        U.set(Mapper.mapConstant(*C));
+        U.set(Values->Mapper.mapConstant(*C));
     }
 
     void defineLabels(Function &From, Function &To)
@@ -94,7 +107,7 @@ struct legacy_partition final : ValueMaterializer {
         SmallVector<Constant *, 32> Table;
         for (const auto &L : Source.Labels.lookup(&From)) {
             Table.push_back(BlockAddress::get(&To, L.Block));
-            Map[L.Marker] = Table.back();
+            Values->Map[L.Marker] = Table.back();
         }
         if (Table.empty())
             return;
@@ -129,7 +142,7 @@ struct legacy_partition final : ValueMaterializer {
     void addFunction(Function &From)
     {
         foldSizes(From);
-        Function &To = *cast<Function>(Mapper.mapValue(From));
+        Function &To = *cast<Function>(Values->Mapper.mapValue(From));
         Source.markLabels(From);
         To.copyAttributesFrom(&From);
         To.setLinkage(GlobalValue::ExternalLinkage);
@@ -155,11 +168,11 @@ struct legacy_partition final : ValueMaterializer {
     {
         if (char *Message = Source.markLabelsOf(From.getInitializer()))
             return Message;
-        auto &To = *cast<GlobalVariable>(Mapper.mapValue(From));
+        auto &To = *cast<GlobalVariable>(Values->Mapper.mapValue(From));
         To.setLinkage(GlobalValue::ExternalLinkage);
         To.setUnnamedAddr(From.getUnnamedAddr());
         To.setDSOLocal(true);
-        To.setInitializer(Mapper.mapConstant(*From.getInitializer()));
+        To.setInitializer(Values->Mapper.mapConstant(*From.getInitializer()));
         return nullptr;
     }
 };
@@ -186,7 +199,8 @@ void legacy_partition_add_function(legacy_partition *P, LLVMValueRef Function)
 
 void legacy_partition_add_variable(legacy_partition *P, LLVMValueRef Variable)
 {
-    P->Mapper.mapValue(*unwrap<GlobalVariable>(Variable)); // asks, and so puts it on the list
+    P->Values->Mapper.mapValue(
+        *unwrap<GlobalVariable>(Variable)); // asks, and so puts it on the list
 }
 
 void legacy_partition_add_asm(legacy_partition *P)
@@ -199,6 +213,6 @@ char *legacy_partition_close(legacy_partition *P)
     for (size_t I = 0; I < P->Wanted.size(); I++) // grows as it goes
         if (char *Message = P->defineVariable(*P->Wanted[I]))
             return Message;
-    P->Map.clear(); // its keys are values of the source, which the partition may outlive
+    P->Values.reset(); // the partition may outlive its source
     return nullptr;
 }
