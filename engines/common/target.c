@@ -100,7 +100,9 @@ static int check_layout(LLVMModuleRef module, LLVMTargetMachineRef machine, cons
     char *expected = LLVMCopyStringRepOfTargetData(data);
     const char *layout = LLVMGetDataLayoutStr(module);
     int result = JD_OK;
-    if (!*layout || jd_target_shim_layout_is(layout, LLVMGetTarget(module), expected))
+    if (!strcmp(layout, expected))
+        result = JD_OK; /* usually; to set it again would cost more than the whole check */
+    else if (!*layout || jd_target_shim_layout_is(layout, LLVMGetTarget(module), expected))
         LLVMSetDataLayout(module, expected);
     else
         result = jd_fail(err, JD_E_WRONG_TARGET, name, "module has data layout '%s', not '%s'",
