@@ -287,6 +287,18 @@ static int init(struct run *run, int argc)
     return JD_OK;
 }
 
+/* Engines know no options: who may define a missing symbol is told here. Returns an exit code. */
+static int report_error(const struct jd_error *err)
+{
+    struct jd_error told = *err;
+    size_t length = strlen(told.text);
+    if (err->code == JD_E_UNRESOLVED)
+        snprintf(told.text + length, sizeof told.text - length,
+                 " (what defines it may be one more FILE, --load LIBRARY, --extra-object FILE or "
+                 "--extra-archive FILE)");
+    return jd_cli_report(&told);
+}
+
 /* Returns an exit code: a file that is not there differs from one that makes no sense. */
 static int report_file(struct run *run, int code)
 {
@@ -369,7 +381,7 @@ static int write_stats(void *context, int status)
 static int report_failure(void *context, const struct jd_error *err)
 {
     (void)context;
-    return jd_cli_report(err);
+    return report_error(err);
 }
 
 /* Without --stats no clock is read; the tracker tells a crash of LLVM from one of the program. */
@@ -432,7 +444,7 @@ int jd_cmd_run(int argc, char **argv)
     run.spec.options.start_argv = arguments;
     jd_crash_watch(run.files[0]);
     if (start(&run) != JD_OK) {
-        code = jd_cli_report(&run.err);
+        code = report_error(&run.err);
         jd_program_close(run.program);
         return code;
     }

@@ -197,7 +197,7 @@ def is_lazy(context):
 
 run("unresolved_taken", "unresolved.ll", words=["x"], code=65,
     out=lambda c: r"before\n" if is_lazy(c) else None,
-    err=one_line(r".*nowhere_to_be_found.*"))
+    err=one_line(r".*nowhere_to_be_found.*--load LIBRARY.*--extra-archive FILE\)"))
 run("unresolved_untaken", "unresolved.ll", code=lambda c: 0 if is_lazy(c) else 65,
     err=lambda c: None if is_lazy(c) else one_line(r".*nowhere_to_be_found.*"))
 run("unresolved_no_lazy", "unresolved.ll", "--no-lazy", words=["x"], code=65, out=r"(before\n)?",
@@ -217,7 +217,8 @@ run("unresolved_stats", "unresolved.ll", "--stats", "stats.json", words=["x"], c
 run("no_process_symbols", "hello.ll", "--no-process-symbols", "-O0", code=65,
     err=one_line(r".*(printf|puts).*"))
 run("load", "library_user.ll", "--load", "{library}", code=42, out=r"library destructed\n")
-run("without_load", "library_user.ll", code=65, err=one_line(r".*jd_cli_fixture_answer.*"))
+run("without_load", "library_user.ll", code=65,
+    err=one_line(r".*jd_cli_fixture_answer.*--load LIBRARY.*"))
 run("load_missing", "library_user.ll", "--load", "./none.so", code=71,
     err=one_line(r"\./none\.so: cannot be loaded: .*"))
 
