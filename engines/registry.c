@@ -11,6 +11,7 @@ extern const struct jd_engine_ops jd_mcjit_ops;
 extern const struct jd_engine_ops jd_orc_ops;
 extern const struct jd_engine_ops jd_orc_rtdyld_ops;
 extern const struct jd_engine_ops jd_orc_lazy_ops;
+extern const struct jd_engine_ops jd_orc_lazy_split_ops;
 extern const struct jd_engine_ops jd_aot_ops;
 extern const struct jd_engine_ops jd_interp_ops;
 
@@ -18,8 +19,9 @@ extern const struct jd_engine_ops jd_mcjit_linked_ops;
 extern const struct jd_engine_ops jd_mcjit_module_ops;
 
 const struct jd_engine_ops *const jd_engine_registry[] = {
-    &jd_legacy_ops,   &jd_mcjit_ops, &jd_orc_ops,    &jd_orc_rtdyld_ops,
-    &jd_orc_lazy_ops, &jd_aot_ops,   &jd_interp_ops, NULL,
+    &jd_legacy_ops,     &jd_mcjit_ops,    &jd_orc_ops,
+    &jd_orc_rtdyld_ops, &jd_orc_lazy_ops, &jd_orc_lazy_split_ops,
+    &jd_aot_ops,        &jd_interp_ops,   NULL,
 };
 
 const struct jd_engine_ops *const jd_engine_arms[] = {

@@ -52,14 +52,14 @@ static void print_engines(void)
 {
     for (size_t i = 0; jd_engine_registry[i]; i++) {
         const struct jd_engine_ops *ops = jd_engine_registry[i];
-        printf("%-10s %s\n%-10s can:", ops->name, ops->summary, "");
+        printf("%-14s %s\n%-14s can:", ops->name, ops->summary, "");
         for (size_t c = 0; c < CAP_COUNT; c++)
             if (ops->caps & caps[c].bit)
                 printf(" %s", caps[c].name);
         printf("%s\n", ops->caps ? "" : " nothing beyond the common part");
     }
     for (size_t i = 0; jd_engine_arms[i]; i++)
-        printf("%s%-13s %s\n", i ? "" : "with other settings, for -e and comparisons:\n",
+        printf("%s%-14s %s\n", i ? "" : "with other settings, for -e and comparisons:\n",
                jd_engine_arms[i]->name, jd_engine_arms[i]->summary);
 }
 

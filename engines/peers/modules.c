@@ -130,7 +130,9 @@ static void add_definition(struct scan *scan, struct peer_symbol *symbol, enum p
 static void scan_declaration(struct scan *scan, LLVMValueRef global)
 {
     bool is_tls = LLVMIsAGlobalVariable(global) && LLVMIsThreadLocal(global);
-    struct peer_symbol *symbol = LLVMGetFirstUse(global) ? symbol_of(scan, global) : NULL;
+    /* What bodies use is not known where they are read later. */
+    bool may_be_used = LLVMGetFirstUse(global) || scan->peer->backend->reads_lazily;
+    struct peer_symbol *symbol = may_be_used ? symbol_of(scan, global) : NULL;
     if (!symbol)
         return;
     if (!is_function(global))
@@ -292,7 +294,9 @@ static int read_and_verify(struct scan *scan, const struct jd_ir *ir)
 {
     struct peer *peer = scan->peer;
     char *message = NULL;
-    int result = jd_target_read_ir(peer->context, &peer->diagnostics, peer->machine, ir, false,
+    bool is_lazy = peer->backend->reads_lazily && !peer->options.wants_verify;
+    scan->module->is_read_lazily = is_lazy && jd_ir_is_bitcode(ir);
+    int result = jd_target_read_ir(peer->context, &peer->diagnostics, peer->machine, ir, is_lazy,
                                    &scan->module->llvm, scan->err);
     if (result || !peer->options.wants_verify)
         return result;
@@ -365,7 +369,7 @@ static int enter(struct scan *scan)
         if (!symbol->is_user_defined && !symbol->is_told)
             symbol->addr = 0; /* of the process or a creator, and told to nobody */
     }
-    peer->counters.bodies_materialised += module->function_count;
+    peer->counters.bodies_materialised += module->is_read_lazily ? 0 : module->function_count;
     if (!module->is_helper) {
         peer->counters.modules_added++;
         peer->counters.functions_defined += module->function_count;

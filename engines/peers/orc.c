@@ -25,6 +25,21 @@ static _Thread_local struct {
     struct jd_diagnostics diagnostics;   /* of contexts that ORC makes */
 } noted;
 
+const char *orc_plain_name(const char *name)
+{
+    static const char own[] = "jitduel:";
+    const char *rest =
+        strncmp(name, own, sizeof own - 1) ? NULL : strchr(name + sizeof own - 1, ':');
+    return rest ? rest + 1 : name;
+}
+
+void orc_note_error(struct orc_peer *orc, const char *function, const struct jd_error *error)
+{
+    noted.orc = orc;
+    noted.error = *error;
+    snprintf(noted.function, sizeof noted.function, "%s", function);
+}
+
 /* The session reports root causes here; later ones are consequences. */
 static void on_session_error(void *context, LLVMErrorRef error)
 {
@@ -112,7 +127,8 @@ static void note_function(LLVMModuleRef module)
     noted.function[0] = '\0';
     for (LLVMValueRef f = LLVMGetFirstFunction(module); f; f = LLVMGetNextFunction(f))
         if (!LLVMIsDeclaration(f)) {
-            snprintf(noted.function, sizeof noted.function, "%s", LLVMGetValueName2(f, &length));
+            snprintf(noted.function, sizeof noted.function, "%s",
+                     orc_plain_name(LLVMGetValueName2(f, &length)));
             return;
         }
 }
@@ -167,7 +183,7 @@ static void on_emitted(void *context)
 static void on_function(void *context, const char *name, uintptr_t addr, size_t size_bytes)
 {
     struct orc_peer *orc = context;
-    jd_probe_compiled(orc->peer.options.probe, name, addr, size_bytes);
+    jd_probe_compiled(orc->peer.options.probe, orc_plain_name(name), addr, size_bytes);
 }
 
 /* --- Names that no module defines
@@ -304,7 +320,7 @@ void orc_close(struct peer *peer)
  * ------------------------------------------------------------------------------------------ */
 
 /* ORC names parts of a module after it, so its number finds the way back. */
-static int name_module(struct orc_peer *orc, const struct peer_module *module, struct jd_error *err)
+int orc_name_module(struct orc_peer *orc, const struct peer_module *module, struct jd_error *err)
 {
     char identifier[JD_ERROR_WHERE_BYTES];
     pthread_mutex_lock(&orc->peer.lock);
@@ -349,7 +365,7 @@ static int take(struct peer *peer, struct peer_module *module, bool is_on_demand
     struct orc_peer *orc = (struct orc_peer *)peer;
     int result = is_on_demand ? check_parts(module, err) : JD_OK;
     if (!result)
-        result = name_module(orc, module, err);
+        result = orc_name_module(orc, module, err);
     LLVMOrcThreadSafeModuleRef safe =
         LLVMOrcCreateNewThreadSafeModule(module->llvm, peer->shared_context);
     if (result) {
@@ -367,7 +383,7 @@ int orc_take(struct peer *peer, struct peer_module *module, struct jd_error *err
     return take(peer, module, false, err);
 }
 
-int orc_take_on_demand(struct peer *peer, struct peer_module *module, struct jd_error *err)
+static int take_on_demand(struct peer *peer, struct peer_module *module, struct jd_error *err)
 {
     return take(peer, module, true, err);
 }
@@ -441,7 +457,7 @@ static int compile_module(void *argument, struct jd_error *err)
 }
 
 /* A module that cannot be compiled is dropped; the others are none the worse. */
-static int finish(struct peer *peer, struct jd_error *err)
+int orc_finish(struct peer *peer, struct jd_error *err)
 {
     struct orc_peer *orc = (struct orc_peer *)peer;
     struct jd_error first = JD_ERROR_INIT;
@@ -482,7 +498,7 @@ int orc_find(struct peer *peer, struct peer_symbol *symbol, uintptr_t *out_addr,
 /* --- The tables
  * ---------------------------------------------------------------------------------------- */
 
-static int open_jitlink(struct peer *peer, struct jd_error *err)
+int orc_open_jitlink(struct peer *peer, struct jd_error *err)
 {
     return orc_open((struct orc_peer *)peer, ORC_JITLINK, err);
 }
@@ -499,32 +515,22 @@ static int open_on_demand(struct peer *peer, struct jd_error *err)
 
 extern const struct jd_engine_ops jd_orc_ops, jd_orc_rtdyld_ops, jd_orc_lazy_ops;
 
-static const struct peer_backend jitlink = {.ops = &jd_orc_ops,
-                                            .size_bytes = sizeof(struct orc_peer),
-                                            .open = open_jitlink,
-                                            .close = orc_close,
-                                            .define = orc_define,
-                                            .take = orc_take,
-                                            .finish = finish,
-                                            .find = orc_find};
+static const struct peer_backend jitlink = {
+    .ops = &jd_orc_ops, .open = orc_open_jitlink, ORC_EAGER_BACKEND};
 
-static const struct peer_backend rtdyld = {.ops = &jd_orc_rtdyld_ops,
-                                           .size_bytes = sizeof(struct orc_peer),
-                                           .open = open_rtdyld,
-                                           .close = orc_close,
-                                           .define = orc_define,
-                                           .take = orc_take,
-                                           .finish = finish,
-                                           .find = orc_find};
+static const struct peer_backend rtdyld = {
+    .ops = &jd_orc_rtdyld_ops, .open = open_rtdyld, ORC_EAGER_BACKEND};
 
 static const struct peer_backend on_demand = {.ops = &jd_orc_lazy_ops,
-                                              .size_bytes = sizeof(struct orc_peer),
                                               .is_lazy = true,
                                               .open = open_on_demand,
                                               .close = orc_close,
-                                              .define = orc_define,
-                                              .take = orc_take_on_demand,
-                                              .find = orc_find};
+                                              .take = take_on_demand,
+                                              ORC_BACKEND};
+
+/* With laziness off modules go past the layer. */
+static const struct peer_backend on_demand_off = {
+    .ops = &jd_orc_lazy_ops, .open = orc_open_jitlink, ORC_EAGER_BACKEND};
 
 static int create_jitlink(const struct jd_engine_options *options, struct jd_engine **out,
                           struct jd_error *err)
@@ -537,16 +543,6 @@ static int create_rtdyld(const struct jd_engine_options *options, struct jd_engi
 {
     return peer_create(&rtdyld, options, out, err);
 }
-
-/* With laziness off modules go past the layer. */
-static const struct peer_backend on_demand_off = {.ops = &jd_orc_lazy_ops,
-                                                  .size_bytes = sizeof(struct orc_peer),
-                                                  .open = open_jitlink,
-                                                  .close = orc_close,
-                                                  .define = orc_define,
-                                                  .take = orc_take,
-                                                  .finish = finish,
-                                                  .find = orc_find};
 
 static int create_on_demand(const struct jd_engine_options *options, struct jd_engine **out,
                             struct jd_error *err)

@@ -30,16 +30,27 @@ enum orc_kind { ORC_JITLINK, ORC_RTDYLD, ORC_ON_DEMAND };
 
 int orc_open(struct orc_peer *orc, enum orc_kind kind, struct jd_error *err);
 void orc_close(struct peer *peer);
-/** Consumes the module; adds it to the LLJIT's or the compile-on-demand layer. */
+int orc_open_jitlink(struct peer *peer, struct jd_error *err);
+/** Makes the module's number part of its identifier, and room to count it. */
+int orc_name_module(struct orc_peer *orc, const struct peer_module *module, struct jd_error *err);
+/** Consumes the module; adds it to the LLJIT's layers. */
 int orc_take(struct peer *peer, struct peer_module *module, struct jd_error *err);
-int orc_take_on_demand(struct peer *peer, struct peer_module *module, struct jd_error *err);
+int orc_finish(struct peer *peer, struct jd_error *err);
 int orc_define(struct peer *peer, struct peer_symbol *symbol, struct jd_error *err);
 int orc_find(struct peer *peer, struct peer_symbol *symbol, uintptr_t *out_addr,
              struct jd_error *err);
 /** Turns ORC's error into ours; consumes it. What this thread noted is the better text. */
 int orc_take_error(struct orc_peer *orc, LLVMErrorRef error, const char *where,
                    struct jd_error *err);
+/** Notes why a function cannot be compiled, for whoever learns of it on this thread. */
+void orc_note_error(struct orc_peer *orc, const char *function, const struct jd_error *error);
+/** The name in the IR of what has a name of ours ("jitduel:body.3:name"). Within `name`. */
+const char *orc_plain_name(const char *name);
 /** Where a first call goes that cannot be made: asks the error handler, calls what it says. */
 uintptr_t orc_failure_addr(void);
+
+/** What the back ends on ORC have in common, and those of them that compile whole modules. */
+#define ORC_BACKEND .size_bytes = sizeof(struct orc_peer), .define = orc_define, .find = orc_find
+#define ORC_EAGER_BACKEND ORC_BACKEND, .close = orc_close, .take = orc_take, .finish = orc_finish
 
 #endif

@@ -58,6 +58,7 @@ struct peer_module {
     char *name;
     LLVMModuleRef llvm; /**< while pending */
     bool is_helper;     /**< of jd_process_symbol_ir; not counted */
+    bool is_read_lazily;
     uint64_t function_count;
     struct peer_reference *references;
     size_t reference_count;
@@ -79,7 +80,7 @@ struct peer_backend {
     const struct jd_engine_ops *ops;
     size_t size_bytes; /**< of its struct, which begins with a struct peer */
     bool is_lazy;      /**< names are resolved when code that needs them is linked */
-    bool is_native;    /**< generates machine code */
+    bool reads_lazily; /**< reads bodies itself, and counts them; whole where IR is verified */
     int (*open)(struct peer *peer, struct jd_error *err);
     void (*close)(struct peer *peer);
     /** Where a name is that no module defines. Only asked for where names are resolved ahead. */
