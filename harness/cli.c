@@ -43,6 +43,21 @@ int jd_cli_report(const struct jd_error *err)
     return jd_cli_exit_code(err);
 }
 
+int jd_cli_flush(struct jd_error *err)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return JD_OK;
+    return jd_fail(err, JD_E_IO, "standard output", "cannot be written: %s",
+                   strerror(errno ? errno : EIO));
+}
+
+int jd_cli_leave(void)
+{
+    struct jd_error err = JD_ERROR_INIT;
+    return jd_cli_flush(&err) ? jd_cli_report(&err) : 0;
+}
+
 int jd_cli_usage(struct jd_error *err, const char *where, const char *format, ...)
 {
     va_list args;
@@ -145,11 +160,11 @@ static error_t outer_parser(int key, char *arg, struct argp_state *state)
         state->child_inputs[0] = state->input;
         return 0;
     case '?':
-        argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
-        return 0;
+        argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP & ~ARGP_HELP_EXIT_OK);
+        exit(jd_cli_leave());
     case KEY_USAGE:
-        argp_state_help(state, state->out_stream, ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
-        return 0;
+        argp_state_help(state, state->out_stream, ARGP_HELP_USAGE);
+        exit(jd_cli_leave());
     default:
         return ARGP_ERR_UNKNOWN;
     }

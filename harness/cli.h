@@ -39,6 +39,10 @@ uint64_t jd_cli_start_ns(void);
 int jd_cli_exit_code(const struct jd_error *err);
 /** Print the error as one line; returns its exit code. */
 int jd_cli_report(const struct jd_error *err);
+/** Write out what is buffered for standard output. 0, or JD_E_IO if any of it was lost. */
+int jd_cli_flush(struct jd_error *err);
+/** The same for a command that has nothing left to do: prints the error; returns the exit code. */
+int jd_cli_leave(void);
 /** Record a usage error; returns EINVAL, for argp parsers. */
 int jd_cli_usage(struct jd_error *err, const char *where, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -54,7 +58,7 @@ const char *jd_cli_nearest(const char *word, const char *const *names);
 /** Parse with argp. argv[0] is the command's name ("run"). Returns 0 to go on, or the exit code
  * after one line was printed: argp's own message, or the error that a parser recorded in *err
  * before it returned EINVAL. `input` reaches the parser as state->input. --help prints and leaves
- * with 0. Not reentrant. */
+ * with the exit code of jd_cli_leave. Not reentrant. */
 int jd_cli_parse(const struct argp *argp, int argc, char **argv, void *input, struct jd_error *err);
 
 #endif

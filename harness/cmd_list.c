@@ -236,9 +236,11 @@ int jd_cmd_list(int argc, char **argv)
                           &list.err) != JD_OK)
         return jd_cli_report(&list.err);
     errno = 0;
-    if (show(&list, catalogue) != 0 || fflush(stdout) != 0 || ferror(stdout))
+    if (show(&list, catalogue) != 0)
         jd_fail(&list.err, JD_E_IO, "standard output", "cannot be written: %s",
                 strerror(errno ? errno : EIO));
+    else
+        jd_cli_flush(&list.err);
     jd_catalogue_close(catalogue);
     return list.err.code != JD_OK ? jd_cli_report(&list.err) : 0;
 }

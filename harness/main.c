@@ -40,7 +40,7 @@ static int print_help(FILE *out)
             fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
     fprintf(out, "\n  'jitduel COMMAND --help' tells a command's options, 'jitduel --version' the "
                  "version.\n");
-    return 0;
+    return jd_cli_leave();
 }
 
 static int unknown_command(const char *word)
@@ -71,7 +71,7 @@ int main(int argc, char **argv)
         return print_help(stdout);
     if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
         printf("jitduel %s (LLVM %s, %s build)\n", JD_VERSION, JD_LLVM_VERSION, JD_PRESET);
-        return 0;
+        return jd_cli_leave();
     }
     return unknown_command(argv[1]);
 }

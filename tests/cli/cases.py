@@ -618,7 +618,6 @@ case("main.help", "tool", ["--help"],
      out=r"Usage: jitduel COMMAND.*\n  list .*\n  run .*\n  bench .*\n  synth .*")
 case("main.version", "tool", ["--version"], out=r"jitduel \d+\.\d+\.\d+ \(LLVM 19\.\d+\.\d+, .*\)\n")
 case("main.hidden_command", "tool", ["--help"], out=r"(?!.*\bchild\b).*")
-
 case("run_legacy.speculate", "tool", ["run", "--speculate", "2", "{ir}/hello.ll", "--", "x"], code=2,
      out=HELLO + r"\[x\]\n")
 case("run_mcjit.speculate", "tool", ["run", "-e", "mcjit", "--speculate", "2", "{ir}/hello.ll"],
@@ -694,7 +693,8 @@ case("list.suites_json", "tool", ["list", "suites", "--json"], out=r"\[.*\]\n",
      check=json_list("name", "summary", "lines"))
 case("list.no_catalogue", "tool", ["list", "workloads"], env={"JITDUEL_WORKLOADS": "/nonexistent"},
      code=71, err=one_line(r".*/nonexistent.*"))
-case("list.disk_full", "tool", [], shell="{jitduel} list engines > /dev/full", code=71,
-     err=one_line(r"standard output: cannot be written: No space left on device"))
-case("list.disk_full_json", "tool", [], shell="{jitduel} list engines --json > /dev/full", code=71,
-     err=one_line(r"standard output: cannot be written: No space left on device"))
+for command in ("list engines", "list engines --json", "--help", "--version", "run --help",
+                "run --usage", "bench --help", "synth --help", "synth --print-expected"):
+    case("main.disk_full_" + re.sub("[ -]+", "_", command).strip("_"), "tool", [], code=71,
+         shell="{jitduel} " + command + " > /dev/full",
+         err=one_line(r"standard output: cannot be written: No space left on device"))

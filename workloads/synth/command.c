@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 enum synth_option {
     OPTION_SEED = 1000,
@@ -158,6 +159,17 @@ static int exit_code(int code)
     }
 }
 
+/* argp leaves after --help by itself. */
+static void flush_at_exit(void)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return;
+    fprintf(stderr, "jitduel: standard output: cannot be written: %s\n",
+            strerror(errno ? errno : EIO));
+    _exit(EX_OSERR);
+}
+
 int jd_synth_main(int argc, char **argv)
 {
     static const struct argp argp = {
@@ -175,6 +187,7 @@ int jd_synth_main(int argc, char **argv)
     struct request request = {.params = JD_SYNTH_DEFAULTS, .fraction = 0.1};
     struct jd_error err = JD_ERROR_INIT;
     char line[sizeof err.where + sizeof err.text];
+    atexit(flush_at_exit);
     argp_parse(&argp, argc, argv, 0, NULL, &request);
     if (request.fraction >= 0)
         request.params.executed =
