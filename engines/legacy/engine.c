@@ -81,7 +81,7 @@ static void destroy(struct jd_engine *base)
         return;
     const struct jd_probe *probe = engine->options.probe;
     jd_probe_begin(probe, JD_PHASE_TEARDOWN);
-    legacy_fork_delist(engine);
+    jd_fork_delist(&engine->fork);
     jd_exit_list_fini(&engine->exits);
     legacy_speculation_destroy(engine->speculation);
     legacy_foreigns_fini(engine);

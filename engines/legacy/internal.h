@@ -15,6 +15,7 @@
 #include "arena.h"
 #include "codegen_shim.h"
 #include "exit_list.h"
+#include "fork_list.h"
 #include "jitduel/engine.h"
 #include "llvm_error.h"
 #include "object.h"
@@ -147,8 +148,8 @@ struct legacy_engine {
     struct jd_engine_options options;
     char *ir_passes;
     pthread_mutex_t lock;
-    pthread_cond_t changed;            /* some symbol left LEGACY_STATE_BUSY */
-    struct legacy_engine *next_engine; /* fork.c */
+    pthread_cond_t changed; /* some symbol left LEGACY_STATE_BUSY */
+    struct jd_fork_member fork;
 
     LLVMContextRef context;
     struct jd_diagnostics diagnostics;
@@ -394,10 +395,8 @@ int legacy_call_out(struct legacy_engine *engine, void (*function)(void *argumen
 
 /* fork.c */
 
-/** From here to delist, a fork leaves the child an engine that works. Not locked. */
+/** From here on, until engine->fork is delisted, a fork leaves the child an engine that works. */
 void legacy_fork_enlist(struct legacy_engine *engine);
-/** Does nothing when it is not enlisted. Not locked. */
-void legacy_fork_delist(struct legacy_engine *engine);
 
 /* sections.c */
 

@@ -199,7 +199,7 @@ static void destroy(struct jd_engine *base)
     if (!engine)
         return;
     mcjit_phase_switch(&engine->phases, JD_PHASE_TEARDOWN);
-    mcjit_fork_delist(engine);
+    jd_fork_delist(&engine->fork);
     jd_exit_list_fini(&engine->exits);
     destroy_modules(engine);
     if (!destroy_generations(engine))

@@ -15,6 +15,7 @@
 #include "archive.h"
 #include "arena.h"
 #include "exit_list.h"
+#include "fork_list.h"
 #include "generation.h"
 #include "host_tls.h"
 #include "jitduel/engine.h"
@@ -93,7 +94,7 @@ struct mcjit_engine {
     void *on_error_context;
     pthread_mutex_t lock;
     pthread_cond_t creator_answered;
-    struct mcjit_engine *next_engine; /* fork.c */
+    struct jd_fork_member fork;
     struct jd_arena *arena;
     struct mcjit_phases phases;
     struct mcjit_symbol_table symbols;
@@ -165,10 +166,8 @@ bool mcjit_entry_is_under_way(uint64_t id);
 
 /* --- fork.c ----------------------------------------------------------------------------------- */
 
-/** From here to delist, a fork leaves the child an engine that works. Not locked. */
+/** From here on, until engine->fork is delisted, a fork leaves the child an engine that works. */
 void mcjit_fork_enlist(struct mcjit_engine *engine);
-/** Does nothing when it is not enlisted. Not locked. */
-void mcjit_fork_delist(struct mcjit_engine *engine);
 
 /* --- first_call.c: functions of modules that are not compiled yet ------------------------------
  */
