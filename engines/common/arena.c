@@ -280,6 +280,7 @@ int jd_arena_reserve(struct jd_arena *arena, enum jd_arena_kind kind, size_t siz
         out->write = jd_arena_write_at(arena, kind, at);
         out->size_bytes = size_bytes;
         out->kind = kind;
+        out->is_reused = at < clean;
     }
     pthread_mutex_unlock(&arena->lock);
     return rc;

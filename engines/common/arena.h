@@ -52,6 +52,7 @@ struct jd_arena_block {
     void *write;
     size_t size_bytes; /**< as asked for */
     enum jd_arena_kind kind;
+    bool is_reused; /**< another block may have been here before; set by reserve */
 };
 
 struct jd_arena_stats {
@@ -102,6 +103,9 @@ bool jd_arena_contains(const struct jd_arena *arena, uintptr_t addr);
  * before it runs. Nothing to do on x86-64. Emulators that do not see writes through an alias are
  * told in their own way. */
 void jd_arena_flush_icache(uintptr_t addr, size_t size_bytes);
+/** The same for a whole block of new code, before anything leads to it: no core runs what was at
+ * its place before (core_sync.h), as far as the kernel helps. */
+void jd_arena_publish_code(const struct jd_arena_block *block);
 /** Constant time, takes no lock; the fields are each right, but not of one instant. */
 void jd_arena_get_stats(const struct jd_arena *arena, struct jd_arena_stats *out);
 

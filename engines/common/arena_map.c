@@ -16,6 +16,8 @@
 #include <sys/sendfile.h>
 #include <unistd.h>
 
+#include "core_sync.h"
+
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U /* linux/memfd.h since 6.3 */
 #endif
@@ -141,6 +143,13 @@ void jd_arena_flush_icache(uintptr_t addr, size_t size_bytes)
     __builtin___clear_cache((char *)addr, (char *)(addr + size_bytes));
     if (size_bytes && atomic_load_explicit(&must_remap, memory_order_relaxed))
         remap_code(addr, size_bytes);
+}
+
+void jd_arena_publish_code(const struct jd_arena_block *block)
+{
+    jd_arena_flush_icache(block->addr, block->size_bytes);
+    if (block->is_reused)
+        jd_core_sync();
 }
 
 /* Find out at once, not at the first function, that the system forbids executable memory: do to one
@@ -338,6 +347,7 @@ int jd_arena_map_open(struct jd_arena *arena, struct jd_error *err)
         rc = join_live(arena, err);
     if (rc != JD_OK)
         jd_arena_map_close(arena);
+    jd_core_sync_init();
     return rc;
 }
 

@@ -193,8 +193,7 @@ static void commit(struct jd_object *object)
         if (object->has_block[kind])
             jd_arena_commit(object->host.arena, &object->blocks[kind]);
     if (object->has_block[JD_ARENA_CODE])
-        jd_arena_flush_icache(object->blocks[JD_ARENA_CODE].addr,
-                              object->blocks[JD_ARENA_CODE].size_bytes);
+        jd_arena_publish_code(&object->blocks[JD_ARENA_CODE]);
 }
 
 int jd_object_link(struct jd_object *object, jd_object_resolve_fn resolve, void *context,

@@ -73,7 +73,7 @@ static void write_chunk(const struct jd_stubs *stubs, const struct jd_stub_chunk
                          chunk->slots.addr + sizeof *cells * (CELL_COUNT + i), chunk->code.addr,
                          first_index + i);
     }
-    jd_arena_flush_icache(chunk->code.addr, chunk->code.size_bytes);
+    jd_arena_publish_code(&chunk->code);
 }
 
 static int add_chunk(struct jd_stubs *stubs, struct jd_error *err)
@@ -158,7 +158,7 @@ int jd_thunk_create(struct jd_stubs *stubs, uintptr_t cell_addr, uintptr_t *out_
         return result;
     stubs->arch->write_thunk(block.write, block.addr, cell_addr);
     jd_arena_commit(stubs->arena, &block);
-    jd_arena_flush_icache(block.addr, block.size_bytes);
+    jd_arena_publish_code(&block);
     *out_addr = block.addr;
     return JD_OK;
 }

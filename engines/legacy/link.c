@@ -521,8 +521,7 @@ static int publish(struct legacy_link *link, struct jd_error *err)
         return result;
     commit_blocks(link);
     if (object->has_block[JD_ARENA_CODE])
-        jd_arena_flush_icache(object->blocks[JD_ARENA_CODE].addr,
-                              object->blocks[JD_ARENA_CODE].size_bytes);
+        jd_arena_publish_code(&object->blocks[JD_ARENA_CODE]);
     legacy_sites_publish(link);
     object->module = link->module;
     object->next = link->module->objects;

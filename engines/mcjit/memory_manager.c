@@ -204,7 +204,7 @@ static void commit_batch(struct mcjit_memory *memory)
         const struct jd_arena_block *block = &memory->blocks[i];
         jd_arena_commit(memory->arena, block);
         if (block->kind == JD_ARENA_CODE)
-            jd_arena_flush_icache(block->addr, block->size_bytes);
+            jd_arena_publish_code(block);
     }
     memory->is_committed = true;
     jd_arena_seal(memory->arena, &memory->error);
