@@ -2,17 +2,21 @@
  *
  * Call sites: branches that are led to a callee's body while it has one, and to its stub while it
  * has none. Each object owns those in its code, each symbol lists those that go to it. Knows no
- * code generation. Sources: at can_rebind.
+ * code generation. Sources: at can_rebind and store.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "link_private.h"
 
+/* x86-64: no manual says how a CPU fetches an instruction that is being overwritten. All fetch
+ * aligned blocks of at least this size at once, so that the four bytes come from one of them (Intel
+ * and AMD optimization guides; docs/design.md has what was measured). */
+enum { FETCH_BLOCK_BYTES = 16 };
+
 /* Can the branch be rewritten while other threads run it, to the body and back to the stub at any
- * time? x86-64: a field within one cache line (Intel SDM volume 3, 9.1.3 and 9.1.1: such a store is
- * seen whole). AArch64: B and BL, not the conditional ones (Arm ARM, B2.2.5), and the stub must be
- * in reach. */
+ * time? x86-64: a field that does not cross blocks. AArch64: B and BL, not the conditional ones
+ * (Arm ARM, B2.2.5), and the stub must be in reach. */
 static bool can_rebind(struct legacy_link *link, const struct jd_reloc_howto *howto,
                        struct legacy_symbol *symbol, uintptr_t addr, int64_t addend)
 {
@@ -20,7 +24,7 @@ static bool can_rebind(struct legacy_link *link, const struct jd_reloc_howto *ho
     if (howto->field != JD_FIELD_LE && howto->field != JD_FIELD_A64_BRANCH26)
         return false;
     if (!jd_stubs_want_veneers(&link->engine->stubs))
-        return (addr & 63) <= 60;
+        return addr % FETCH_BLOCK_BYTES <= FETCH_BLOCK_BYTES - sizeof(uint32_t);
     return !legacy_symbol_stub(link->engine, symbol, &stub_addr, NULL) &&
            jd_reloc_fits(howto, addr, stub_addr, addend, 0);
 }
@@ -82,6 +86,17 @@ void legacy_sites_free(struct legacy_object *object)
     object->site_count = 0;
 }
 
+/* A plain store is whole for others within an aligned quadword on AMD, within a cache line on Intel
+ * (AMD APM volume 2, 7.3.2; Intel SDM volume 3, 9.1.1); a locked one is so anywhere. */
+static void store(uint32_t *field, uint32_t bytes)
+{
+#if defined(__x86_64__)
+    __atomic_exchange_n(field, bytes, __ATOMIC_RELEASE);
+#else
+    __atomic_store_n(field, bytes, __ATOMIC_RELEASE);
+#endif
+}
+
 /* Running code may be at the branch: the field is replaced by one store. Out of reach, it stays. */
 static void rewrite_site(const struct legacy_engine *engine, const struct legacy_site *site,
                          uintptr_t target_addr)
@@ -93,7 +108,7 @@ static void rewrite_site(const struct legacy_engine *engine, const struct legacy
     struct jd_reloc_place place = {.write = &bytes, .room_bytes = sizeof bytes, .addr = site->addr};
     if (jd_reloc_apply(howto, &place, target_addr, site->addend, 0, NULL))
         return;
-    __atomic_store_n(field, bytes, __ATOMIC_RELEASE);
+    store(field, bytes);
     jd_arena_flush_icache(site->addr, sizeof *field);
 }
 
