@@ -11,6 +11,8 @@
 #include <stdlib.h>
 
 extern int __cxa_atexit(void (*function)(void *), void *argument, void *dso_handle);
+/* The program's own; without one ThreadSanitizer's __cxa_atexit does not hand on the argument. */
+extern void *__dso_handle __attribute__((visibility("hidden")));
 
 /* Entries stay allocated: the C library holds their addresses until it has called them at exit. */
 struct jd_exit_entry {
@@ -114,7 +116,7 @@ int jd_exit_register(void (*function)(void *), void *argument, void *dso_handle)
     }
     pthread_mutex_unlock(&lock);
     if (list && entry)
-        return __cxa_atexit(at_exit, entry, NULL);
+        return __cxa_atexit(at_exit, entry, &__dso_handle);
     free(entry);
     return list ? -1 : __cxa_atexit(function, argument, dso_handle);
 }

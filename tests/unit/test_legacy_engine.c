@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -326,7 +327,7 @@ static void child_of_a_fork_compiles_on_its_own(void **state)
 
 static void *compile_without_end(void *argument)
 {
-    volatile int *stop = argument;
+    atomic_int *stop = argument;
     struct jd_error error = JD_ERROR_INIT;
     while (!*stop) {
         engine->ops->free_function(engine, "busy", &error);
@@ -341,7 +342,7 @@ static void *compile_without_end(void *argument)
 /* The lock must not be held by a thread that the child does not have. */
 static void child_of_a_fork_in_the_middle_of_a_compile(void **state)
 {
-    static volatile int stop;
+    static atomic_int stop;
     pthread_t thread;
     (void)state;
     add("m", "define i32 @busy() { ret i32 1 }\ndefine i32 @b() { ret i32 2 }\n");
