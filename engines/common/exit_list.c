@@ -58,6 +58,23 @@ void jd_exit_list_fini(struct jd_exit_list *list)
     pthread_mutex_unlock(&lock);
 }
 
+void jd_exit_list_forget(struct jd_exit_list *list,
+                         bool (*is_gone)(void *context, uintptr_t function_addr), void *context)
+{
+    pthread_mutex_lock(&lock);
+    struct jd_exit_entry **link = &list->latest, *entry;
+    while ((entry = *link)) {
+        if (!is_gone(context, (uintptr_t)entry->function)) {
+            link = &entry->earlier;
+            continue;
+        }
+        *link = entry->earlier;
+        entry->function = NULL;
+        entry->list = NULL;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
 static struct jd_exit_list *find_list(const void *handle)
 {
     for (struct jd_exit_list *list = lists; list; list = list->next)

@@ -8,6 +8,9 @@
 #ifndef JITDUEL_COMMON_EXIT_LIST_H
 #define JITDUEL_COMMON_EXIT_LIST_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct jd_exit_entry;
 
 /** One engine's registrations. Its address is what the engine's code knows as &__dso_handle. */
@@ -23,6 +26,10 @@ void jd_exit_list_init(struct jd_exit_list *list);
 void jd_exit_list_alias(struct jd_exit_list *list, const void *alias);
 /** Forget what did not run; at exit nothing of it is called. Any thread. */
 void jd_exit_list_fini(struct jd_exit_list *list);
+/** Forget what the predicate, given the function's address, says yes to; nothing of it is called.
+ * The predicate must not come back here. Any thread. */
+void jd_exit_list_forget(struct jd_exit_list *list,
+                         bool (*is_gone)(void *context, uintptr_t function_addr), void *context);
 /** Run what is registered, the latest first, each once; what is registered meanwhile runs too. */
 void jd_exit_list_run(struct jd_exit_list *list);
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The hole in the C API: LLVM allocates with operator new, whose exception passes through LLVM,
-// built without exceptions, into whoever called it. Compiled with exceptions; the only place that
-// catches.
+// Two holes in C. LLVM allocates with operator new, whose exception passes through LLVM, built
+// without exceptions, into whoever called it; and foreign code that is called out to may throw.
+// Compiled with exceptions; the only place that catches. The end of a thread (pthread_exit,
+// cancellation) unwinds as an exception of its own kind, which nobody may keep.
 
 #include "guard_shim.h"
 
+#include <cxxabi.h>
 #include <new>
 
 bool jd_guard_shim_call(int (*Work)(void *, jd_error *), void *Argument, jd_error *Err,
@@ -15,6 +17,18 @@ bool jd_guard_shim_call(int (*Work)(void *, jd_error *), void *Argument, jd_erro
         *OutResult = Work(Argument, Err);
         return true;
     } catch (const std::bad_alloc &) {
+        return false;
+    }
+}
+
+bool jd_guard_shim_call_foreign(void (*Function)(void *), void *Argument)
+{
+    try {
+        Function(Argument);
+        return true;
+    } catch (abi::__forced_unwind &) {
+        throw;
+    } catch (...) {
         return false;
     }
 }

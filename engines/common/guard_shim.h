@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A door that C++ exceptions for want of memory do not pass.
+ * Doors that C++ exceptions do not pass.
  */
 #ifndef JITDUEL_COMMON_GUARD_SHIM_H
 #define JITDUEL_COMMON_GUARD_SHIM_H
@@ -19,6 +19,9 @@ extern "C" {
  */
 bool jd_guard_shim_call(int (*work)(void *argument, struct jd_error *err), void *argument,
                         struct jd_error *err, int *out_result);
+/** Call function(argument), which is not ours. False: it was left by an exception. The end of the
+ * thread passes through. */
+bool jd_guard_shim_call_foreign(void (*function)(void *argument), void *argument);
 
 #ifdef __cplusplus
 }

@@ -44,6 +44,19 @@ uintptr_t jd_stub_addr(const struct jd_stubs *stubs, uint32_t index)
     return stubs->chunks[index / JD_STUBS_PER_CHUNK].code.addr + stub_offset(stubs, index);
 }
 
+bool jd_stub_find(const struct jd_stubs *stubs, uintptr_t addr, uint32_t *out_index)
+{
+    const struct jd_stub_arch *arch = stubs->arch;
+    for (uint32_t i = 0; i < stubs->chunk_count; i++) {
+        uintptr_t offset = addr - stubs->chunks[i].code.addr - arch->entry_bytes;
+        if (offset >= arch->stub_bytes * JD_STUBS_PER_CHUNK || offset % arch->stub_bytes)
+            continue;
+        *out_index = i * JD_STUBS_PER_CHUNK + (uint32_t)(offset / arch->stub_bytes);
+        return *out_index < stubs->count;
+    }
+    return false;
+}
+
 static int make_room(struct jd_stubs *stubs, struct jd_error *err)
 {
     if (stubs->chunk_count < stubs->chunk_capacity)

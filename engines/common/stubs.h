@@ -70,6 +70,8 @@ void jd_stubs_fini(struct jd_stubs *stubs);
  * Errors: ARENA_FULL, NO_MEMORY. */
 int jd_stub_create(struct jd_stubs *stubs, uint32_t *out_index, struct jd_error *err);
 uintptr_t jd_stub_addr(const struct jd_stubs *stubs, uint32_t index);
+/** The number of the stub at that address. False: there is none. Takes time with the chunks. */
+bool jd_stub_find(const struct jd_stubs *stubs, uintptr_t addr, uint32_t *out_index);
 /** From now on the stub leads to `target_addr`: one aligned atomic store. */
 void jd_stub_publish(struct jd_stubs *stubs, uint32_t index, uintptr_t target_addr);
 /** Back to the lazy state. */

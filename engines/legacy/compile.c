@@ -370,12 +370,15 @@ int legacy_emit_asm(struct legacy_engine *engine, struct legacy_module *module,
 {
     struct unit unit = {
         .engine = engine, .module = module, .name = module->name, .is_asm = true, .err = err};
-    int result;
-    if (module->is_asm_linked)
+    while (module->is_asm_linking && legacy_may_wait_for(engine, module->asm_thread))
+        legacy_wait_for(engine, module->asm_thread);
+    if (module->is_asm_linked || module->is_asm_linking)
         return JD_OK;
-    result = run_unit(&unit, err);
-    if (!result)
-        module->is_asm_linked = true;
+    module->is_asm_linking = true;
+    module->asm_thread = pthread_self();
+    int result = run_unit(&unit, err);
+    module->is_asm_linking = false;
+    module->is_asm_linked = !result;
     return result;
 }
 

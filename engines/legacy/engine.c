@@ -87,6 +87,7 @@ static void destroy(struct jd_engine *base)
     legacy_foreigns_fini(engine);
     legacy_modules_fini(engine);
     legacy_symbols_fini(engine);
+    legacy_waits_fini(engine);
     free_llvm(engine);
     jd_stubs_fini(&engine->stubs);
     legacy_unwind_fini(&engine->unwind);
@@ -215,6 +216,7 @@ static int set_creator_work(void *argument, struct jd_error *err)
     (void)err;
     request->engine->creator = request->creator;
     request->engine->creator_context = request->creator_context;
+    request->engine->creator_number++;
     return JD_OK;
 }
 

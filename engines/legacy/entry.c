@@ -4,15 +4,18 @@
  * because LLVM needs more stack than the calling thread may have. Out: to foreign code (creator,
  * ifunc resolver) without the lock.
  *
- * Signals wait while a thread is inside, so that a handler may make first calls. Two mishaps are
+ * Signals wait while a thread is inside, so that a handler may make first calls. Mishaps are
  * noticed here. A fault's handler that interrupts the engine on its own thread and makes a first
- * call would wait for itself: it is refused. Foreign code that leaves with longjmp
- * never comes back to the engine's stack, which then waits in the middle of its work: the next
- * entry of that thread notices it, lets that work end with an error, and is itself refused.
+ * call would wait for itself: it is refused. An exception does not leave foreign code. Foreign code
+ * that leaves with longjmp never comes back to the engine's stack, which then waits in the middle
+ * of its work: the next entry of that thread notices it, lets that work end with an error, and is
+ * itself refused. When a thread ends in foreign code, its work ends with an error, too.
+ * Sources: sigaltstack(2), pthread_cleanup_push(3), pthread_getattr_np(3).
  */
 #include "internal.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <string.h>
 
 #include "guard_shim.h"
@@ -71,6 +74,7 @@ static void on_own_stack(void *argument)
     int result;
     if (!jd_guard_shim_call(entry->work, entry->argument, &err, &result))
         result = jd_fail(&err, JD_E_NO_MEMORY, NULL, "LLVM ran out of memory");
+    legacy_debts_pay(engine);
     pthread_mutex_unlock(&engine->lock);
     jd_fiber_leave(NULL, caller_bottom, caller_bytes);
     if (here.back) {
@@ -98,23 +102,71 @@ static void give_up(struct foreign_call *call)
     leave(); /* the foreign call took note of the present state when it resumed */
 }
 
+static bool is_on_signal_stack(void)
+{
+    stack_t stack;
+    return !sigaltstack(NULL, &stack) && stack.ss_flags & SS_ONSTACK;
+}
+
+static bool is_on_threads_stack(const char *frame)
+{
+    pthread_attr_t attributes;
+    void *bottom;
+    size_t bytes;
+    if (is_on_signal_stack() || pthread_getattr_np(pthread_self(), &attributes))
+        return false;
+    bool is_known = !pthread_attr_getstack(&attributes, &bottom, &bytes);
+    pthread_attr_destroy(&attributes);
+    return is_known && frame >= (char *)bottom && frame < (char *)bottom + bytes;
+}
+
+/* Who runs on a stack that waits for the foreign call has left that by longjmp. Who runs on a stack
+ * that is nobody's, that of a signal handler or of a coroutine, is a part of it. */
+static bool is_abandoned(const struct foreign_call *call, const char *frame)
+{
+    if (jd_stack_contains(call->stack, frame))
+        return false;
+    for (const struct foreign_call *outer = call->outer; outer; outer = outer->outer)
+        if (jd_stack_contains(outer->stack, frame))
+            return true;
+    return is_on_threads_stack(frame);
+}
+
 static bool give_up_abandoned(void)
 {
     bool was_abandoned = false;
     char frame;
-    while (here.foreign && !jd_stack_contains(here.foreign->stack, &frame)) {
+    while (here.foreign && is_abandoned(here.foreign, &frame)) {
         give_up(here.foreign);
         was_abandoned = true;
     }
     return was_abandoned;
 }
 
+/* The C library comes here when the thread ends in a foreign call that was made from above. */
+static void on_thread_end(void *unused)
+{
+    (void)unused;
+    give_up_abandoned();
+}
+
+static void run_on_own_stack(struct entry *entry)
+{
+    const struct jd_stack *outer = here.stack;
+    void *fake_stack = NULL;
+    here.stack = entry->stack;
+    jd_fiber_leave(&fake_stack, jd_stack_bottom(entry->stack), jd_stack_bytes(entry->stack));
+    pthread_cleanup_push(on_thread_end, NULL);
+    jd_call_on_stack(entry->stack, on_own_stack, entry);
+    pthread_cleanup_pop(0);
+    jd_fiber_arrive(fake_stack, NULL, NULL);
+    here.stack = outer;
+}
+
 int legacy_enter(struct legacy_engine *engine, int (*work)(void *argument, struct jd_error *err),
                  void *argument, struct jd_error *err)
 {
     struct entry entry = {.engine = engine, .work = work, .argument = argument, .err = err};
-    const struct jd_stack *outer = here.stack;
-    void *fake_stack = NULL;
     if (here.is_inside)
         return jd_fail(err, JD_E_STATE, NULL,
                        "a signal handler that interrupted the engine cannot use it");
@@ -127,11 +179,7 @@ int legacy_enter(struct legacy_engine *engine, int (*work)(void *argument, struc
         leave();
         return err ? (int)err->code : JD_E_NO_MEMORY;
     }
-    here.stack = entry.stack;
-    jd_fiber_leave(&fake_stack, jd_stack_bottom(entry.stack), jd_stack_bytes(entry.stack));
-    jd_call_on_stack(entry.stack, on_own_stack, &entry);
-    jd_fiber_arrive(fake_stack, NULL, NULL);
-    here.stack = outer;
+    run_on_own_stack(&entry);
     jd_stack_put(&engine->stacks, entry.stack);
     leave();
     return entry.result;
@@ -141,18 +189,19 @@ int legacy_call_out(struct legacy_engine *engine, void (*function)(void *argumen
                     struct jd_error *err)
 {
     struct foreign_call call = {.outer = here.foreign, .stack = here.stack};
-    volatile bool is_back = false;
+    const char *volatile left_by = "longjmp";
+    engine->away_count++;
     pthread_mutex_unlock(&engine->lock);
     if (!sigsetjmp(call.resume, 0)) {
         here.foreign = &call;
         leave();
-        function(argument);
-        is_back = true;
+        left_by = jd_guard_shim_call_foreign(function, argument) ? NULL : "an exception";
     }
     come_in();
     here.foreign = call.outer;
     here.stack = call.stack;
     pthread_mutex_lock(&engine->lock);
-    return is_back ? JD_OK
-                   : jd_fail(err, JD_E_UNSUPPORTED, NULL, "foreign code was left by longjmp");
+    engine->away_count--;
+    return left_by ? jd_fail(err, JD_E_UNSUPPORTED, NULL, "foreign code was left by %s", left_by)
+                   : JD_OK;
 }

@@ -14,15 +14,43 @@ static void hold(void *context)
     legacy_speculation_before_fork(engine->speculation);
 }
 
+static bool is_lost(pthread_t owner)
+{
+    return !pthread_equal(owner, pthread_self());
+}
+
+static void reclaim_objects(struct legacy_engine *engine)
+{
+    if (!engine->foreign_depth || !is_lost(engine->foreign_thread))
+        return;
+    engine->foreign_depth = 0;
+    for (struct legacy_foreign *f = engine->first_foreign; f; f = f->next)
+        f->is_linking = false;
+}
+
+static void reclaim_questions(struct legacy_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->names.capacity; i++) {
+        struct legacy_symbol *symbol = engine->names.slots[i].item;
+        if (symbol && symbol->is_being_asked && is_lost(symbol->asking_thread))
+            symbol->is_being_asked = false;
+    }
+}
+
 static void reclaim(struct legacy_engine *engine)
 {
-    for (struct legacy_module *module = engine->first_module; module; module = module->next)
+    legacy_waits_after_fork(engine);
+    reclaim_objects(engine);
+    reclaim_questions(engine);
+    for (struct legacy_module *module = engine->first_module; module; module = module->next) {
+        if (module->is_asm_linking && is_lost(module->asm_thread))
+            module->is_asm_linking = false;
         for (struct legacy_symbol *symbol = module->symbols; symbol; symbol = symbol->next)
-            if (symbol->state == LEGACY_STATE_BUSY &&
-                !pthread_equal(symbol->busy_thread, pthread_self())) {
+            if (symbol->state == LEGACY_STATE_BUSY && is_lost(symbol->busy_thread)) {
                 symbol->state = LEGACY_STATE_IDLE;
                 symbol->addr = 0;
             }
+    }
 }
 
 static void release(void *context, bool is_child)

@@ -37,13 +37,16 @@ struct legacy_module {
     const char *name; /* borrowed with the IR bytes */
     struct legacy_source *source;
     LLVMMemoryBufferRef rewritten; /* bitcode made from text; NULL when the bytes were bitcode */
-    bool has_asm, is_asm_linked;
-    bool is_compiled; /* any code of it was generated */
+    bool has_asm, is_asm_linked, is_asm_linking;
+    pthread_t asm_thread; /* that links it */
+    bool is_compiled;     /* any code of it was generated */
     bool has_run_constructors, has_run_destructors;
     struct legacy_definition *definitions; /* its part of the index */
     struct legacy_symbol *symbols;         /* that it defines */
     struct legacy_global *globals;         /* its values that have symbols */
     struct legacy_object *objects;         /* latest first */
+    /* Modules whose functions took the place of its own: they go with it. */
+    struct legacy_module *replacements, *next_replacement;
     struct legacy_module *previous, *next; /* all modules, in the order of adding */
 };
 
@@ -100,16 +103,20 @@ struct legacy_symbol {
     struct legacy_symbol *label_owner;
     struct legacy_symbol *previous, *next; /* among those that `module` defines */
     uint32_t global_count;                 /* values of modules that stand for it */
-    pthread_t busy_thread;
+    pthread_t busy_thread, asking_thread;
     uint32_t stub_index;
+    uint32_t asked_creator; /* number of the creator that has answered; 0: none */
     uint8_t origin, kind, state;
     bool is_internal : 1;
     bool is_extern_weak : 1;  /* only weak references so far */
     bool is_thread_local : 1; /* its address is that of its control object */
     bool is_runtime : 1; /* called by generated code itself: the process search is never off for it
                           */
-    bool was_created_asked : 1; /* the creator has answered */
-    bool has_labels : 1;        /* addresses of its blocks are in use: its code stays */
+    bool is_being_asked : 1;  /* the creator is answering asking_thread */
+    bool is_used_unnamed : 1; /* by code of modules that do not mention it */
+    bool is_known_early : 1;  /* its address was used before its unit was done */
+    bool is_dropped : 1;      /* only threads that were away may still look at it */
+    bool has_labels : 1;      /* addresses of its blocks are in use: its code stays */
 };
 
 /** What one run of the pipeline left in the arena. */
@@ -150,6 +157,9 @@ struct legacy_engine {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* some symbol left LEGACY_STATE_BUSY */
     struct jd_fork_member fork;
+    struct legacy_wait *waits; /* threads that wait for it; waits.c */
+    struct legacy_debt *debts;
+    uint32_t away_count; /* works that wait or run foreign code */
 
     LLVMContextRef context;
     struct jd_diagnostics diagnostics;
@@ -175,11 +185,13 @@ struct legacy_engine {
     struct legacy_table definitions; /* struct legacy_definition by name: the strongest of each */
     struct legacy_table names;       /* struct legacy_symbol by name, external ones */
     struct legacy_table globals;     /* struct legacy_global by LLVM value */
+    struct legacy_symbol *dropped;   /* waits until no work is away */
     struct legacy_section *sections; /* laid out */
     bool is_lazy;
 
     jd_creator_fn creator;
     void *creator_context;
+    uint32_t creator_number;                /* counts those that were set */
     struct legacy_speculation *speculation; /* NULL: none */
     struct jd_exit_list exits;              /* its address is __dso_handle */
 
@@ -267,7 +279,9 @@ void legacy_symbols_fini(struct legacy_engine *engine);
 
 int legacy_module_add(struct legacy_engine *engine, const struct jd_ir *ir, jd_module_id *out_id,
                       struct jd_error *err);
-/** Give back everything of a module. Locked. */
+/** NULL when it was removed, or never added. Locked. */
+struct legacy_module *legacy_module_find(struct legacy_engine *engine, jd_module_id id);
+/** Give back everything of a module. Locked, may unlock. */
 int legacy_module_remove(struct legacy_engine *engine, jd_module_id id, struct jd_error *err);
 /** Let the IR's definition of `name` take the place of the present one, compile it, and lead every
  * stub and call there. On failure everything is as before. Locked, may unlock. */
@@ -364,10 +378,26 @@ int legacy_symbol_free(struct legacy_engine *engine, struct legacy_symbol *symbo
                        struct jd_error *err);
 /** Give back the symbol's stub, GOT entry and thunk. Locked. */
 void legacy_symbol_free_stub(struct legacy_engine *engine, struct legacy_symbol *symbol);
-/** Wait until another thread is done with a symbol; JD_E_STATE when this thread is the one. Locked.
- */
+
+/* waits.c. After a wait modules and symbols may be gone: symbols then say is_dropped. */
+
+/** False when that thread waits for this one, perhaps through others. Locked. */
+bool legacy_may_wait_for(const struct legacy_engine *engine, pthread_t owner);
+/** Wait for a change of what that thread has in hand. Locked, unlocks. */
+void legacy_wait_for(struct legacy_engine *engine, pthread_t owner);
+/** Wait until nobody is busy with a symbol; JD_E_STATE when that would be waiting for oneself.
+ * Locked, unlocks. */
 int legacy_symbol_wait(struct legacy_engine *engine, struct legacy_symbol *symbol,
                        struct jd_error *err);
+/** The same for a datum; when it would be waiting for oneself and the address is known, that is
+ * enough for now. Locked, unlocks. */
+int legacy_data_wait(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                     struct jd_error *err);
+/** Wait for what was enough for then. Locked, unlocks. */
+void legacy_debts_pay(struct legacy_engine *engine);
+/** In the child. Locked. */
+void legacy_waits_after_fork(struct legacy_engine *engine);
+void legacy_waits_fini(struct legacy_engine *engine);
 
 /* sites.c */
 

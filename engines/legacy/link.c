@@ -186,6 +186,8 @@ static int find_symbol(struct legacy_link *link, uint32_t index, struct jd_error
         return JD_OK; /* made by code generation, for this object only */
     else
         link->symbols[index] = runtime_symbol(link->engine, name);
+    if (link->symbols[index] && !value && !is_defined(link, index))
+        link->symbols[index]->is_used_unnamed = true;
     if (!link->symbols[index])
         return jd_fail(err, JD_E_NO_MEMORY, name, "no memory for symbols");
     return JD_OK;
@@ -531,14 +533,56 @@ static int publish(struct legacy_link *link, struct jd_error *err)
     return JD_OK;
 }
 
-static void abort_blocks(struct legacy_link *link)
+/* Units that are done may hold addresses of this one's data: those stay where they are, and are
+ * emitted there next time. */
+static bool keep_known_data(struct legacy_link *link)
+{
+    bool is_any = false;
+    for (uint32_t i = 1; link->symbols && i < link->elf.symbol_count; i++) {
+        struct legacy_symbol *symbol = link->symbols[i];
+        if (!is_definition_of(link, i, symbol) || symbol->kind != LEGACY_KIND_DATA ||
+            !symbol->is_known_early || symbol->is_thread_local)
+            continue;
+        symbol->is_known_early = false;
+        symbol->placed_addr = symbol->addr;
+        is_any = true;
+    }
+    return is_any;
+}
+
+/* Only the data of a unit that failed; its code goes. */
+static void keep_data_blocks(struct legacy_link *link)
+{
+    struct legacy_object *object = link->object;
+    for (int kind = 0; kind < JD_ARENA_KIND_COUNT; kind++) {
+        if (!object->has_block[kind])
+            continue;
+        if (kind == JD_ARENA_DATA || kind == JD_ARENA_RODATA) {
+            jd_arena_commit(link->engine->arena, &object->blocks[kind]);
+            continue;
+        }
+        jd_arena_abort(link->engine->arena, &object->blocks[kind]);
+        object->has_block[kind] = false;
+    }
+    object->gdb = NULL;
+    object->module = link->module;
+    object->next = link->module->objects;
+    link->module->objects = object;
+}
+
+static void give_up_blocks(struct legacy_link *link)
 {
     legacy_gdb_deregister(link->object->gdb);
     if (link->object->has_block[JD_ARENA_CODE])
         legacy_unwind_remove(&link->engine->unwind, &link->object->blocks[JD_ARENA_CODE]);
+    if (keep_known_data(link)) {
+        keep_data_blocks(link);
+        return;
+    }
     for (int kind = 0; kind < JD_ARENA_KIND_COUNT; kind++)
         if (link->object->has_block[kind])
             jd_arena_abort(link->engine->arena, &link->object->blocks[kind]);
+    free(link->object);
 }
 
 static int link_object(struct legacy_link *link, struct jd_error *err)
@@ -580,10 +624,8 @@ static int link_bytes(struct legacy_engine *engine, struct legacy_module *module
         result = jd_fail(err, JD_E_NO_MEMORY, NULL, "no memory to link an object");
     else
         result = link_object(&link, err);
-    if (result && link.object) {
-        abort_blocks(&link);
-        free(link.object);
-    }
+    if (result && link.object)
+        give_up_blocks(&link);
     legacy_link_release(&link);
     free(link.claimed);
     free(link.is_duplicate);

@@ -31,6 +31,7 @@ static bool is_fresh(const struct legacy_link *link, uint32_t index,
 {
     return symbol->origin == LEGACY_ORIGIN_MODULE && symbol->kind == LEGACY_KIND_DATA &&
            symbol->state == LEGACY_STATE_IDLE && symbol->module == link->module &&
+           !symbol->placed_addr &&
            symbol->value ==
                legacy_source_find(link->module->source, jd_elf_symbol_name(&link->elf, index));
 }

@@ -234,27 +234,80 @@ static void free_objects(struct legacy_engine *engine, struct legacy_module *mod
     module->objects = NULL;
 }
 
-static int is_busy(struct legacy_engine *engine, struct legacy_module *module, struct jd_error *err)
+struct legacy_module *legacy_module_find(struct legacy_engine *engine, jd_module_id id)
 {
-    for (struct legacy_symbol *symbol = module->symbols; symbol; symbol = symbol->next)
-        if (symbol->state == LEGACY_STATE_BUSY) {
-            int result = legacy_symbol_wait(engine, symbol, err);
-            return result ? result : is_busy(engine, module, err);
-        }
-    return JD_OK;
+    return legacy_table_find(&engine->modules, hash_id(id), match_id, &id);
 }
 
-int legacy_module_remove(struct legacy_engine *engine, jd_module_id id, struct jd_error *err)
+/* Does some thread have the module, or one that goes with it, in hand? */
+static bool find_owner(const struct legacy_module *module, pthread_t *out_owner)
 {
-    struct legacy_module *module = legacy_table_find(&engine->modules, hash_id(id), match_id, &id);
-    int result;
-    if (!module)
-        return jd_fail(err, JD_E_NOT_FOUND, "remove_module", "no module has this id");
-    result = is_busy(engine, module, err);
+    *out_owner = module->asm_thread;
+    if (module->is_asm_linking)
+        return true;
+    for (const struct legacy_symbol *symbol = module->symbols; symbol; symbol = symbol->next)
+        if (symbol->state == LEGACY_STATE_BUSY) {
+            *out_owner = symbol->busy_thread;
+            return true;
+        }
+    for (const struct legacy_module *r = module->replacements; r; r = r->next_replacement)
+        if (find_owner(r, out_owner))
+            return true;
+    return false;
+}
+
+/* The module, once nobody has it in hand. */
+static int obtain_idle(struct legacy_engine *engine, jd_module_id id, struct legacy_module **out,
+                       struct jd_error *err)
+{
+    pthread_t owner;
+    while ((*out = legacy_module_find(engine, id)) && find_owner(*out, &owner)) {
+        if (!legacy_may_wait_for(engine, owner))
+            return jd_fail(err, JD_E_STATE, (*out)->name,
+                           "needed by foreign code that its compilation waits for");
+        legacy_wait_for(engine, owner);
+    }
+    return *out ? JD_OK : jd_fail(err, JD_E_NOT_FOUND, "remove_module", "no module has this id");
+}
+
+static int unbind_all(struct legacy_engine *engine, struct legacy_module *module,
+                      struct jd_error *err)
+{
+    int result = JD_OK;
     for (struct legacy_symbol *symbol = module->symbols; symbol && !result; symbol = symbol->next)
-        result = legacy_symbol_detach(engine, symbol, err);
-    if (result)
-        return result;
+        result = legacy_symbol_unbind(engine, symbol, err);
+    for (struct legacy_module *r = module->replacements; r && !result; r = r->next_replacement)
+        result = unbind_all(engine, r, err);
+    return result;
+}
+
+struct leaving {
+    struct legacy_engine *engine;
+    const struct legacy_module *module;
+};
+
+static bool is_of_module(void *context, uintptr_t function_addr)
+{
+    const struct leaving *leaving = context;
+    const struct jd_arena_block *code;
+    uint32_t stub;
+    for (const struct legacy_object *o = leaving->module->objects; o; o = o->next) {
+        code = &o->blocks[JD_ARENA_CODE];
+        if (o->has_block[JD_ARENA_CODE] && function_addr - code->addr < code->size_bytes)
+            return true;
+    }
+    return jd_stub_find(&leaving->engine->stubs, function_addr, &stub) &&
+           legacy_stub_symbol(leaving->engine, stub)->module == leaving->module;
+}
+
+static void free_module(struct legacy_engine *engine, struct legacy_module *module)
+{
+    struct legacy_module *replacement;
+    while ((replacement = module->replacements)) {
+        module->replacements = replacement->next_replacement;
+        free_module(engine, replacement);
+    }
+    jd_exit_list_forget(&engine->exits, is_of_module, &(struct leaving){engine, module});
     legacy_definitions_remove(engine, module);
     free_objects(engine, module);
     legacy_sections_forget(engine, module);
@@ -262,11 +315,22 @@ int legacy_module_remove(struct legacy_engine *engine, jd_module_id id, struct j
     delist(engine, module);
     legacy_speculation_remove(engine->speculation, module->id);
     destroy_module(module);
-    return JD_OK;
+}
+
+int legacy_module_remove(struct legacy_engine *engine, jd_module_id id, struct jd_error *err)
+{
+    struct legacy_module *module;
+    int result = obtain_idle(engine, id, &module, err);
+    if (!result)
+        result = unbind_all(engine, module, err);
+    if (!result)
+        free_module(engine, module);
+    return result;
 }
 
 /* What a symbol needs to go back to the body that it has. */
 struct present {
+    jd_module_id module; /* may go while its function is being replaced */
     struct legacy_definition definition;
     uintptr_t addr;
     struct legacy_object *object;
@@ -277,6 +341,12 @@ struct present {
 static void go_back(struct legacy_engine *engine, struct legacy_symbol *symbol,
                     const struct present *present)
 {
+    if (!legacy_module_find(engine, present->module)) {
+        legacy_symbol_undefine(symbol);
+        if (symbol->stub_index != LEGACY_NO_STUB)
+            jd_stub_reset(&engine->stubs, symbol->stub_index);
+        return;
+    }
     legacy_symbol_define(symbol, &present->definition);
     symbol->addr = present->addr;
     symbol->object = present->object;
@@ -290,6 +360,7 @@ static int compile_replacement(struct legacy_engine *engine, struct legacy_symbo
                                const struct legacy_definition *definition, struct jd_error *err)
 {
     struct present present = {
+        .module = symbol->module->id,
         .definition = {.module = symbol->module, .value = symbol->value},
         .addr = symbol->addr,
         .object = symbol->object,
@@ -309,21 +380,43 @@ static int compile_replacement(struct legacy_engine *engine, struct legacy_symbo
     return result;
 }
 
+/* The function of a module, once nobody has it in hand. */
+static int obtain_function(struct legacy_engine *engine, const char *name,
+                           struct legacy_symbol **out, struct jd_error *err)
+{
+    int result = JD_OK;
+    do {
+        *out = legacy_symbol_named(engine, name);
+        if (!*out || (*out)->origin != LEGACY_ORIGIN_MODULE || (*out)->kind != LEGACY_KIND_FUNCTION)
+            return jd_fail(err, JD_E_NOT_FOUND, name, "no module defines such a function");
+        if ((*out)->state != LEGACY_STATE_BUSY)
+            return JD_OK;
+        result = legacy_symbol_wait(engine, *out, err);
+    } while (!result);
+    return result;
+}
+
+/* A replacement is known to nobody by its id: it goes when what it replaced does. */
+static void go_along(struct legacy_module *replacement, struct legacy_module *replaced)
+{
+    if (!replaced)
+        return;
+    replacement->next_replacement = replaced->replacements;
+    replaced->replacements = replacement;
+}
+
 int legacy_module_replace(struct legacy_engine *engine, const char *name, const struct jd_ir *ir,
                           struct jd_error *err)
 {
     struct jd_error local = JD_ERROR_INIT;
-    struct legacy_symbol *symbol = legacy_symbol_named(engine, name);
+    struct legacy_symbol *symbol;
     struct legacy_definition definition;
     struct legacy_module *module;
     LLVMValueRef value;
-    int result = JD_OK;
-    if (!symbol || symbol->origin != LEGACY_ORIGIN_MODULE || symbol->kind != LEGACY_KIND_FUNCTION)
-        return jd_fail(err, JD_E_NOT_FOUND, name, "no module defines such a function");
-    if (symbol->state == LEGACY_STATE_BUSY)
-        result = legacy_symbol_wait(engine, symbol, err);
+    int result = obtain_function(engine, name, &symbol, err);
     if (result)
         return result;
+    jd_module_id replaced = symbol->module->id;
     module = open_module(engine, ir, &local);
     if (!module)
         return jd_fail(err, local.code, local.where, "%s", local.text);
@@ -340,6 +433,8 @@ int legacy_module_replace(struct legacy_engine *engine, const char *name, const 
     result = compile_replacement(engine, symbol, &definition, err);
     if (result)
         legacy_module_remove(engine, module->id, NULL);
+    else
+        go_along(module, legacy_module_find(engine, replaced));
     return result;
 }
 

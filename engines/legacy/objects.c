@@ -328,8 +328,12 @@ int legacy_foreign_link(struct legacy_engine *engine, struct legacy_foreign *for
 {
     /* One thread links objects at a time: what they refer to among each other is then linked, too,
      * when anybody else gets an address. */
-    while (engine->foreign_depth && !pthread_equal(engine->foreign_thread, pthread_self()))
-        pthread_cond_wait(&engine->changed, &engine->lock);
+    while (engine->foreign_depth && !pthread_equal(engine->foreign_thread, pthread_self())) {
+        if (!legacy_may_wait_for(engine, engine->foreign_thread))
+            return jd_fail(err, JD_E_STATE, foreign->name,
+                           "the thread that links objects waits for this one");
+        legacy_wait_for(engine, engine->foreign_thread);
+    }
     if (foreign->is_linked || foreign->is_linking)
         return JD_OK;
     engine->foreign_thread = pthread_self();

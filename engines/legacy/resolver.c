@@ -12,17 +12,6 @@
 
 #include "host_tls.h"
 
-int legacy_symbol_wait(struct legacy_engine *engine, struct legacy_symbol *symbol,
-                       struct jd_error *err)
-{
-    if (pthread_equal(symbol->busy_thread, pthread_self()))
-        return jd_fail(err, JD_E_STATE, symbol->name,
-                       "needed by foreign code that its own compilation waits for");
-    while (symbol->state == LEGACY_STATE_BUSY)
-        pthread_cond_wait(&engine->changed, &engine->lock);
-    return JD_OK;
-}
-
 /* An alias of a function is that function: same stub, same body. */
 static struct legacy_symbol *follow(struct legacy_engine *engine, struct legacy_symbol *symbol)
 {
@@ -123,10 +112,9 @@ static int module_data_address(struct legacy_engine *engine, struct legacy_symbo
         result = legacy_section_emit(engine, symbol, err);
         break;
     default:
-        /* While its own unit is being linked, its address is known and that is enough. */
-        if (symbol->state == LEGACY_STATE_BUSY &&
-            !(symbol->addr && pthread_equal(symbol->busy_thread, pthread_self())))
-            result = legacy_symbol_wait(engine, symbol, err);
+        result = legacy_data_wait(engine, symbol, err);
+        if (!result && symbol->origin != LEGACY_ORIGIN_MODULE) /* its module went meanwhile */
+            return legacy_symbol_address(engine, symbol, out_addr, err);
         if (!result && symbol->state == LEGACY_STATE_IDLE)
             result = legacy_emit_data(engine, symbol, err);
     }
@@ -141,6 +129,8 @@ static int unresolved_address(struct legacy_engine *engine, struct legacy_symbol
 {
     bool is_code = symbol->kind != LEGACY_KIND_DATA;
     int result;
+    if (symbol->is_dropped)
+        return legacy_symbol_unresolved(symbol, err);
     if (is_code && !symbol->is_extern_weak)
         return legacy_symbol_stub(engine, symbol, out_addr, err); /* asks at the first call */
     result = legacy_symbol_create(engine, symbol, is_code ? JD_SYMBOL_FUNCTION : JD_SYMBOL_VARIABLE,

@@ -212,7 +212,7 @@ int legacy_section_emit(struct legacy_engine *engine, struct legacy_symbol *boun
     int result = JD_OK;
     if (!section)
         return JD_E_NO_MEMORY;
-    if (bound->state == LEGACY_STATE_BUSY && !pthread_equal(bound->busy_thread, pthread_self()))
+    if (bound->state == LEGACY_STATE_BUSY && legacy_may_wait_for(engine, bound->busy_thread))
         result = legacy_symbol_wait(engine, bound, err);
     if (result || bound->state != LEGACY_STATE_IDLE)
         return result;

@@ -14,6 +14,7 @@ struct structor {
     unsigned priority;
     size_t order;
     struct legacy_symbol *symbol; /* NULL: of an object file */
+    jd_module_id module;          /* may have gone when its turn comes */
     struct legacy_foreign *foreign;
     size_t number; /* in the object */
 };
@@ -45,6 +46,7 @@ static int collect(void *context, unsigned priority, LLVMValueRef function)
 {
     struct collection *all = context;
     const struct structor item = {.priority = priority,
+                                  .module = all->module->id,
                                   .symbol = legacy_symbol_of(all->engine, all->module, function)};
     return item.symbol ? add_item(all, &item) : JD_E_NO_MEMORY;
 }
@@ -132,6 +134,9 @@ static int make_callable(void *argument, struct jd_error *err)
 {
     struct request *request = argument;
     const struct structor *item = request->item;
+    request->addr = 0;
+    if (item->symbol && !legacy_module_find(request->engine, item->module))
+        return JD_OK;
     if (item->symbol)
         return legacy_symbol_callable(request->engine, item->symbol, &request->addr, err);
     int result = legacy_foreign_link(request->engine, item->foreign, err);
@@ -151,6 +156,8 @@ int legacy_run_structors(struct legacy_engine *engine, bool is_constructor, stru
         result = legacy_enter(engine, make_callable, &request, err);
         if (result)
             break;
+        if (!request.addr)
+            continue;
         if (is_constructor) /* on the caller's stack, without the lock */
             jd_target_call_constructor(request.addr, &engine->options);
         else

@@ -84,6 +84,8 @@ static void leave_module(struct legacy_symbol *symbol)
 void legacy_symbol_define(struct legacy_symbol *symbol, const struct legacy_definition *definition)
 {
     leave_module(symbol);
+    if (symbol->value != definition->value)
+        symbol->placed_addr = 0; /* another one's, of another size */
     symbol->origin = LEGACY_ORIGIN_MODULE;
     symbol->module = definition->module;
     symbol->next = symbol->module->symbols;
@@ -105,14 +107,14 @@ void legacy_symbol_undefine(struct legacy_symbol *symbol)
     symbol->value = NULL;
     symbol->addr = symbol->placed_addr = 0;
     symbol->object = NULL;
-    symbol->has_labels = false;
-    symbol->was_created_asked = false;
+    symbol->has_labels = symbol->is_known_early = false;
+    symbol->asked_creator = 0;
 }
 
 void legacy_symbol_bind(struct legacy_engine *engine, struct legacy_symbol *symbol)
 {
     struct legacy_definition definition;
-    if (symbol->origin != LEGACY_ORIGIN_NONE || symbol->is_internal)
+    if (symbol->origin != LEGACY_ORIGIN_NONE || symbol->is_internal || symbol->is_dropped)
         return;
     bool is_found = legacy_definition_find(engine, symbol->name, &definition);
     if (legacy_foreign_bind(engine, symbol, is_found ? definition.strength : 0))
@@ -282,30 +284,10 @@ static void call_creator(void *argument)
                                    &call->answer, call->err);
 }
 
-int legacy_symbol_create(struct legacy_engine *engine, struct legacy_symbol *symbol,
-                         enum jd_symbol_kind kind, struct jd_error *err)
+static int take_answer(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                       const struct jd_creation *answer, struct jd_error *err)
 {
-    struct creator_call call = {.engine = engine, .name = symbol->name, .kind = kind, .err = err};
-    const struct jd_creation *answer = &call.answer;
-    const char *text = program_ir(engine, symbol->name);
-    int result = legacy_archives_take(engine, symbol, err);
     legacy_symbol_bind(engine, symbol);
-    if (result || symbol->origin != LEGACY_ORIGIN_NONE)
-        return result;
-    if (text)
-        return add_answer(engine, symbol, &(struct jd_ir){text, strlen(text), "(program start-up)"},
-                          err);
-    if (!engine->creator || symbol->was_created_asked)
-        return JD_OK;
-    symbol->was_created_asked = true;
-    engine->creator_calls++;
-    result = legacy_call_out(engine, call_creator, &call, err);
-    if (!result)
-        result = call.result;
-    if (result) {
-        symbol->was_created_asked = false; /* it may do better next time */
-        return result;
-    }
     if (symbol->origin != LEGACY_ORIGIN_NONE)
         return JD_OK; /* defined meanwhile, perhaps by the creator itself */
     if (!answer->addr && answer->ir.bytes)
@@ -317,6 +299,68 @@ int legacy_symbol_create(struct legacy_engine *engine, struct legacy_symbol *sym
     return JD_OK;
 }
 
+static int ask_creator(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                       enum jd_symbol_kind kind, struct jd_error *err)
+{
+    struct creator_call call = {.engine = engine, .name = symbol->name, .kind = kind, .err = err};
+    uint32_t number = engine->creator_number;
+    symbol->is_being_asked = true;
+    symbol->asking_thread = pthread_self();
+    engine->creator_calls++;
+    int result = legacy_call_out(engine, call_creator, &call, err);
+    if (!result)
+        result = call.result;
+    if (!result)
+        result = take_answer(engine, symbol, &call.answer, err);
+    symbol->asked_creator = result ? 0 : number; /* it may do better next time */
+    symbol->is_being_asked = false;
+    pthread_cond_broadcast(&engine->changed);
+    return result;
+}
+
+/* Another thread's question is as good as one's own. A creator that needs what it is being asked
+ * for, perhaps through another thread's question, has no answer. */
+static int await_answer(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                        struct jd_error *err)
+{
+    while (symbol->is_being_asked && !pthread_equal(symbol->asking_thread, pthread_self())) {
+        if (!legacy_may_wait_for(engine, symbol->asking_thread))
+            return jd_fail(err, JD_E_STATE, symbol->name,
+                           "needed by a creator while another waits for that one's answer");
+        legacy_wait_for(engine, symbol->asking_thread);
+    }
+    legacy_symbol_bind(engine, symbol);
+    return JD_OK;
+}
+
+int legacy_symbol_create(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                         enum jd_symbol_kind kind, struct jd_error *err)
+{
+    const char *text = program_ir(engine, symbol->name);
+    int result = legacy_archives_take(engine, symbol, err);
+    legacy_symbol_bind(engine, symbol);
+    if (result || symbol->origin != LEGACY_ORIGIN_NONE)
+        return result;
+    if (text)
+        return add_answer(engine, symbol, &(struct jd_ir){text, strlen(text), "(program start-up)"},
+                          err);
+    result = await_answer(engine, symbol, err);
+    if (result || symbol->origin != LEGACY_ORIGIN_NONE || symbol->is_dropped ||
+        symbol->is_being_asked || !engine->creator ||
+        symbol->asked_creator == engine->creator_number)
+        return result;
+    return ask_creator(engine, symbol, kind, err);
+}
+
+static void free_dropped(struct legacy_engine *engine)
+{
+    struct legacy_symbol *symbol;
+    while ((symbol = engine->dropped)) {
+        engine->dropped = symbol->next;
+        free_symbol(symbol);
+    }
+}
+
 /* A symbol that no module mentions any more. Its stub may be in the hands of the host: that is the
  * host's risk, as the contract says. */
 static void drop_symbol(struct legacy_engine *engine, struct legacy_symbol *symbol)
@@ -324,12 +368,17 @@ static void drop_symbol(struct legacy_engine *engine, struct legacy_symbol *symb
     if (!symbol->is_internal)
         legacy_table_remove(&engine->names, legacy_hash_string(symbol->name), symbol);
     legacy_symbol_free_stub(engine, symbol);
-    free_symbol(symbol);
+    symbol->is_dropped = true;
+    symbol->next = engine->dropped;
+    engine->dropped = symbol;
+    if (!engine->away_count)
+        free_dropped(engine);
 }
 
 static bool is_droppable(const struct legacy_symbol *symbol)
 {
-    return !symbol->global_count && !symbol->sites &&
+    return !symbol->global_count && !symbol->sites && !symbol->is_used_unnamed &&
+           !symbol->is_being_asked &&
            (symbol->origin == LEGACY_ORIGIN_NONE || symbol->origin == LEGACY_ORIGIN_PROCESS);
 }
 
@@ -358,6 +407,7 @@ void legacy_symbols_forget(struct legacy_engine *engine, struct legacy_module *m
 
 void legacy_symbols_fini(struct legacy_engine *engine)
 {
+    free_dropped(engine);
     for (uint32_t i = 0; i < engine->globals.capacity; i++) {
         struct legacy_global *global = engine->globals.slots[i].item;
         if (global && global->symbol->is_internal)

@@ -3,7 +3,7 @@
 // Throws an exception through a function that was handed in, and catches it. C++ because C cannot.
 #include "throw_through.h"
 
-static void throw_one()
+void throw_an_int()
 {
     throw 1;
 }
@@ -11,7 +11,7 @@ static void throw_one()
 int throw_through(void (*function)(void (*callee)()))
 {
     try {
-        function(throw_one);
+        function(throw_an_int);
         return 0;
     } catch (int e) {
         return e;

@@ -8,6 +8,8 @@ extern "C" {
 
 /** Calls `function`, which calls what it is given, which throws. Returns 1 when that was caught. */
 int throw_through(void (*function)(void (*callee)(void)));
+/** Does not return. */
+void throw_an_int(void);
 
 #ifdef __cplusplus
 }
