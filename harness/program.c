@@ -6,6 +6,8 @@
 #include "program.h"
 
 #include <dlfcn.h>
+#include <errno.h>
+#include <fenv.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,9 +151,17 @@ int jd_program_prepare(struct jd_program *program, struct jd_error *err)
     return code;
 }
 
+/* As exec leaves it: programs test floating-point exceptions without having cleared LLVM's. */
+static void clear_state(void)
+{
+    feclearexcept(FE_ALL_EXCEPT);
+    errno = 0;
+}
+
 int jd_program_construct(struct jd_program *program, struct jd_error *err)
 {
     has_started = true;
+    clear_state();
     int code = program->spec.ops->run_constructors(program->engine, err);
     program->times.main_ns = jd_clock_ns();
     return code;
