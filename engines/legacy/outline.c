@@ -7,9 +7,9 @@
 #include "internal.h"
 
 enum {
-    /* What a unit costs beyond its instructions (partition, object, link, stub), in instructions
-     * that code generation would handle in the same time. */
-    UNIT_INSTRUCTIONS = 40,
+    /* What a unit costs beyond its instructions (finding it, partition, object, link, stub), in
+     * instructions that code generation would handle in the same time. */
+    UNIT_INSTRUCTIONS = 120,
     /* The call and the branch on its answer, in the function and in the piece. */
     CALL_INSTRUCTIONS = 8,
     /* Smaller regions leave only where a profile says so: a profile is the user's word, and a cold
@@ -18,8 +18,8 @@ enum {
     PROFILED_INSTRUCTIONS_MIN = 5,
     /* Looking at a smaller function costs more than it brings, unless it has a profile. */
     FUNCTION_INSTRUCTIONS_MIN = 120,
-    /* Saved instructions, as far as LLVM's guess goes, per instruction that leaving costs. */
-    MARGIN = 4,
+    /* Saved instructions, as far as the guess goes, per instruction that leaving costs. */
+    MARGIN = 2,
     /* A call and its traffic through memory in each iteration want a body that outweighs them. */
     LOOP_INSTRUCTIONS_MIN = 100,
     /* A region that may well be the main path leaves only a function that is a unit worth having

@@ -3,16 +3,15 @@
 // Holes in LLVM's C API that granularity block needs filled, first half: finding the regions of a
 // function that can leave it, describing them, extracting them. No policy, no globals, no
 // exceptions; see outline_shim.h.
-// Sources: llvm/Transforms/Utils/CodeExtractor.h, llvm/Analysis/BlockFrequencyInfo.h,
-// llvm/Analysis/BranchProbabilityInfo.h; LLVM language reference, "musttail", "returns_twice",
-// "Exception Handling Intrinsics".
+// Sources: llvm/Transforms/Utils/CodeExtractor.h; LLVM language reference, "musttail",
+// "returns_twice", "Exception Handling Intrinsics".
 
 #include "outline_shim.hpp"
 
+#include "reach.hpp"
+
 #include <llvm/ADT/PostOrderIterator.h>
 #include <llvm/ADT/SmallPtrSet.h>
-#include <llvm/Analysis/BlockFrequencyInfo.h>
-#include <llvm/Analysis/BranchProbabilityInfo.h>
 #include <llvm/Analysis/LoopInfo.h>
 #include <llvm/IR/CFG.h>
 #include <llvm/IR/Dominators.h>
@@ -78,11 +77,18 @@ bool yieldsSelector(const BasicBlock &BB)
     return Pad && Pad->getNumClauses();
 }
 
-bool isFixed(const BasicBlock &BB)
-{
-    return yieldsSelector(BB) ||
-           any_of(BB, [](const Instruction &I) { return isa<AllocaInst>(I) || isBoundToFrame(I); });
-}
+struct Extent {
+    unsigned Instructions = 0;
+    bool IsFixed = false;
+
+    explicit Extent(const BasicBlock &BB) : IsFixed(yieldsSelector(BB))
+    {
+        for (const Instruction &I : BB) {
+            Instructions++;
+            IsFixed |= isa<AllocaInst>(I) || isBoundToFrame(I);
+        }
+    }
+};
 
 // Values that cannot be handed to another function.
 bool isUnpassable(const Type *T)
@@ -111,6 +117,15 @@ bool canOutline(const legacy_source &S, const Function &F)
     return true;
 }
 
+bool isSmall(const Function &F, unsigned LeastInstructions)
+{
+    size_t Count = 0;
+    for (const BasicBlock &BB : F)
+        if ((Count += BB.size()) >= LeastInstructions)
+            return false;
+    return true;
+}
+
 bool hasProfile(const Function &F)
 {
     return any_of(F,
@@ -123,12 +138,7 @@ struct Outliner {
     const legacy_outline_policy &Policy;
     DominatorTree DT;
     LoopInfo LI;
-    std::optional<BranchProbabilityInfo> BPI; // made when a region is worth asking about
-    std::optional<BlockFrequencyInfo> BFI;
-    struct Extent {
-        unsigned Instructions = 0;
-        bool IsFixed = false;
-    };
+    legacy_reach Reach;                            // made when a region is worth asking about
     DenseMap<const DomTreeNode *, Extent> Extents; // of the region that a block heads
     unsigned Rest = 0;
     bool HasResume;
@@ -138,15 +148,15 @@ struct Outliner {
     Outliner(Function &Of, const legacy_outline_policy &By) : F(Of), Policy(By), DT(F), LI(DT)
     {
         for (const DomTreeNode *Node : post_order(DT.getRootNode())) {
-            Extent Sum{unsigned(Node->getBlock()->size()), isFixed(*Node->getBlock())};
+            Extent Sum(*Node->getBlock());
             for (const DomTreeNode *Child : Node->children()) {
-                const Extent &Its = Extents[Child];
+                const Extent &Its = Extents.find(Child)->second;
                 Sum.Instructions += Its.Instructions;
                 Sum.IsFixed |= Its.IsFixed;
             }
-            Extents[Node] = Sum;
+            Extents.try_emplace(Node, Sum);
         }
-        Rest = Extents[DT.getRootNode()].Instructions;
+        Rest = Extents.find(DT.getRootNode())->second.Instructions;
         HasResume = any_of(F, [](BasicBlock &BB) { return isa<ResumeInst>(BB.getTerminator()); });
     }
 
@@ -178,18 +188,11 @@ struct Outliner {
                    [&](const BasicBlock *BB) { return !Region.count(BB) && !Gone.count(BB); });
     }
 
-    uint32_t chance(BasicBlock *Head, const Loop *Around)
+    uint32_t chance(const BasicBlock *Head, const Loop *Around) const
     {
-        uint64_t Base =
-            BFI->getBlockFreq(Around ? Around->getHeader() : &F.getEntryBlock()).getFrequency();
-        SmallPtrSet<BasicBlock *, 4> Seen;
-        double Sum = 0;
-        for (BasicBlock *Before : predecessors(Head))
-            if (Seen.insert(Before).second && !DT.dominates(Head, Before))
-                Sum += double((BFI->getBlockFreq(Before) * BPI->getEdgeProbability(Before, Head))
-                                  .getFrequency());
-        return Sum >= double(Base) ? uint32_t(LEGACY_PPM)
-                                   : uint32_t(Sum / double(Base) * LEGACY_PPM);
+        double Base = Reach.lookup(Around ? Around->getHeader() : &F.getEntryBlock());
+        double Its = Reach.lookup(Head);
+        return Its < Base ? uint32_t(Its / Base * LEGACY_PPM) : uint32_t(LEGACY_PPM);
     }
 
     // Where no branch lies before it, a block goes with the one before it or not at all.
@@ -204,17 +207,15 @@ struct Outliner {
 
     legacy_region describe(const DomTreeNode *Node)
     {
-        if (!BPI) {
-            BPI.emplace(F, LI, nullptr, &DT);
-            BFI.emplace(F, *BPI, LI);
-        }
+        if (Reach.empty())
+            Reach = legacy_reach_of(F, LI);
         BasicBlock *Head = Node->getBlock();
         const Loop *Around = LI.getLoopFor(Head);
         if (Around && Around->getHeader() == Head)
             Around = Around->getParentLoop();
         const Instruction *Branch = Node->getIDom()->getBlock()->getTerminator();
         legacy_region Region{};
-        Region.instruction_count = Extents[Node].Instructions;
+        Region.instruction_count = Extents.find(Node)->second.Instructions;
         Region.rest_count = Rest - Region.instruction_count;
         Region.chance_ppm = chance(Head, Around);
         Region.share_ppm = LEGACY_PPM / std::max(Branch->getNumSuccessors(), 1u);
@@ -280,7 +281,7 @@ legacy_functions legacy_outline_split(const legacy_source &S, Function &F,
 {
     FunctionAnalysisManager None;
     LowerExpectIntrinsicPass().run(F, None);
-    if (F.getInstructionCount() < Policy.least_instructions && !hasProfile(F))
+    if (isSmall(F, Policy.least_instructions) && !hasProfile(F))
         return {};
     if (!canOutline(S, F))
         return {};

@@ -28,7 +28,7 @@ struct legacy_region {
      * known. */
     unsigned input_count, output_count, exit_count;
     /** How likely one iteration of the loop around it enters it, or one call when there is no such
-     * loop: from the profile where there is one, else LLVM's guess (BranchProbabilityInfo). */
+     * loop: from the profile where there is one, else a guess (reach.hpp). */
     uint32_t chance_ppm;
     uint32_t share_ppm; /**< the same if all ways out of the branch before it were alike */
     bool is_in_loop;    /**< a loop of the function lies around it */
