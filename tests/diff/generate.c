@@ -112,7 +112,7 @@ static void plan_global(struct gen *g, struct object *object, unsigned number)
 {
     snprintf(object->name, sizeof object->name, "@jt_g%u", number);
     object->type = any_type(g);
-    object->count = 1 + below(g, OBJECT_ELEMENTS_MAX);
+    object->count = 1 + below(g, one_in(g, 3) ? OBJECT_ELEMENTS_MAX : 2);
     object->module = below(g, g->module_count);
     object->linkage = any_linkage(g);
     object->is_global = true;
@@ -131,12 +131,37 @@ static unsigned named_standard_function(struct gen *g)
     }
 }
 
+/* Most programs are small: ten of them differ more from each other than one large one does within
+ * itself, and cost as much. Some are large, for what many functions in one place bring about. */
+static const struct size *any_size(struct gen *g)
+{
+    static const struct size sizes[] = {
+        {{3, 3}, {1, 4}, {2, 5}}, {{4, 4}, {2, 6}, {3, 7}}, {{6, 9}, {4, 12}, {4, 12}}};
+    unsigned chance = below(g, 16);
+    return &sizes[chance < 9 ? 0 : chance < 15 ? 1 : 2];
+}
+
+/* A program has a part of the types, so that the rarer ones meet: with all of them in every
+ * program, two that matter together would seldom do so. The common scalars are always there. */
+static uint32_t any_types(struct gen *g)
+{
+    uint32_t types = 1u << T_I1 | 1u << T_I32 | 1u << T_I64 | 1u << T_F64;
+    unsigned rarity = 1 + below(g, 5);
+    for (unsigned type = 0; type < T_COUNT; type++)
+        types |= (uint32_t)one_in(g, rarity) << type;
+    return types;
+}
+
 static void plan_program(struct gen *g)
 {
     static const unsigned often[] = {1, 2, 2, 3, DIFF_MODULES_MAX};
+    g->size = any_size(g);
+    g->types = any_types(g);
+    g->has_common = one_in(g, 3);
+    g->shares_hashes = one_in(g, 2);
     g->module_count = often[below(g, 5)];
-    g->function_count = 4 + below(g, 5);
-    g->global_count = 3 + below(g, 7);
+    g->function_count = within(g, g->size->functions);
+    g->global_count = within(g, g->size->globals);
     g->node_count = below(g, NODES_MAX + 1);
     for (unsigned i = 0; i < g->function_count; i++)
         plan_function(g, &g->functions[i], i);
@@ -215,7 +240,6 @@ static bool defines_name(const struct module *module, const char *line)
 static void assemble(struct gen *g, unsigned m, struct diff_text *out)
 {
     struct module *module = &g->modules[m];
-    emit_hash_functions(g, module);
     declare_functions(g, m);
     declare_data(g, m);
     text_add(out, "; module %u\n", m);
@@ -256,7 +280,9 @@ void diff_generate(uint64_t seed, enum diff_cpu cpu, struct diff_program *out)
     for (unsigned m = 0; m < g->module_count; m++)
         emit_hash_of_module(g, m);
     emit_main(g);
+    emit_helpers(g);
     out->module_count = g->module_count;
+    emit_hash_functions(g);
     for (unsigned m = 0; m < g->module_count; m++) {
         assemble(g, m, &out->modules[m]);
         module_fini(&g->modules[m]);

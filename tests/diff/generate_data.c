@@ -104,7 +104,8 @@ void emit_data(struct gen *g)
 {
     for (unsigned i = 0; i < g->global_count; i++)
         emit_variable(g, &g->globals[i]);
-    emit_common(g);
+    if (g->has_common)
+        emit_common(g);
     emit_tables(g);
     emit_nodes(g);
     emit_aliases(g);
@@ -141,7 +142,7 @@ void emit_hash_of_module(struct gen *g, unsigned module)
             mix(g, object->type, value_text(g, value));
         }
     }
-    for (unsigned i = 0; i < 6 && module == 0; i++) {
+    for (unsigned i = 0; i < 6 && g->has_common && module == 0; i++) {
         unsigned value = fresh_value(g), next = fresh_value(g);
         emit(g, "%%v%u = load i32, ptr getelementptr ([6 x i32], ptr @jt_common, i64 0, i64 %u)",
              value, i);

@@ -366,7 +366,7 @@ void emit_function(struct gen *g, unsigned function)
     begin_block(g, body);
     emit(g, "store i32 %%level, ptr @jt_depth");
     load_by_value(g, f);
-    emit_statements(g, 4 + below(g, 8));
+    emit_statements(g, within(g, g->size->statements));
     const char *value = last_value(g, f);
     emit(g, "store i32 %%depth, ptr @jt_depth");
     if (!emit_must_tail(g, f))

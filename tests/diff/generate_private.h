@@ -124,9 +124,19 @@ struct node {
     unsigned module, next, function;
 };
 
+/* How large a program is: each number is drawn from [least, least + more). */
+struct size {
+    struct span {
+        unsigned least, more;
+    } functions, globals, statements;
+};
+
 struct gen {
     struct jd_rng rng;
     enum diff_cpu cpu;
+    const struct size *size;
+    uint32_t types; /* bit per type: this program may use it */
+    bool has_common, shares_hashes;
     unsigned module_count, function_count, global_count, node_count, alias_count, next_table;
     struct module modules[DIFF_MODULES_MAX];
     struct function functions[FUNCTIONS_MAX];
@@ -161,6 +171,7 @@ bool is_scalar(const struct gen *g, enum type type);
 unsigned below(struct gen *g, unsigned bound);
 /* True once in `n` times. */
 bool one_in(struct gen *g, unsigned n);
+unsigned within(struct gen *g, struct span span);
 enum type any_type(struct gen *g);
 enum type any_scalar(struct gen *g);
 /* A constant of the type, with every element the same small number. Valid for some 30 calls. */
@@ -190,14 +201,15 @@ const char *global_name(struct gen *g, unsigned global);
 /* generate_values.c: computations */
 /* Compute something of the type into the pool; returns its id. */
 unsigned compute(struct gen *g, enum type type);
-/* An i64 that depends on all of a value (text of an operand). */
+/* Text of an i64 in [0, bound) that depends on what is there. */
+const char *index_below(struct gen *g, unsigned bound);
+
+/* generate_hash.c: an i64 that depends on all of a value (text of an operand). */
 const char *hash_of(struct gen *g, enum type type, const char *text);
 /* Add a value to the program's checksum. */
 void mix(struct gen *g, enum type type, const char *text);
-/* Text of an i64 in [0, bound) that depends on what is there. */
-const char *index_below(struct gen *g, unsigned bound);
-/* The bodies of @hash.<type> that the module calls. */
-void emit_hash_functions(struct gen *g, struct module *module);
+/* The bodies of @hash.<type> that the modules call: in each its own, or in the first for all. */
+void emit_hash_functions(struct gen *g);
 
 /* generate_memory.c: loads, stores, atomics, blocks of memory */
 void emit_memory(struct gen *g);
@@ -234,6 +246,8 @@ void emit_hash_of_module(struct gen *g, unsigned module);
 
 /* generate_runtime.c: checksum, printing, constructors, start and end */
 void emit_runtime(struct gen *g);
+/* The helpers that some module declares by now. */
+void emit_helpers(struct gen *g);
 void emit_structors(struct gen *g);
 void emit_main(struct gen *g);
 

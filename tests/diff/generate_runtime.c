@@ -4,6 +4,7 @@
  * variadic and jumping helpers, constructors and destructors, a second thread, and main.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "generate_private.h"
 
@@ -15,7 +16,6 @@ static const char checksum[] =
     "@.line = private unnamed_addr constant [16 x i8] c\"%d %d %016llx\\0A\\00\\00\"\n"
     "declare i32 @printf(ptr, ...)\n"
     "declare i64 @llvm.fshl.i64(i64, i64, i64)\n"
-    "declare void @longjmp(ptr, i32) noreturn\n"
     "define void @jt_mix(i64 %v) {\n"
     "  %s = load i64, ptr @jt_sum\n"
     "  %x = xor i64 %s, %v\n"
@@ -40,11 +40,13 @@ static const char checksum[] =
     "  br label %out\n"
     "out:\n"
     "  ret void\n"
-    "}\n\n"
-    "define void @jt_jump(ptr %buffer, i32 %value) {\n"
-    "  call void @longjmp(ptr %buffer, i32 %value)\n"
-    "  unreachable\n"
     "}\n\n";
+
+static const char jump_function[] = "declare void @longjmp(ptr, i32) noreturn\n"
+                                    "define void @jt_jump(ptr %buffer, i32 %value) {\n"
+                                    "  call void @longjmp(ptr %buffer, i32 %value)\n"
+                                    "  unreachable\n"
+                                    "}\n\n";
 
 /* A va_list is 24 bytes on x86-64 and 32 on AArch64; both pass it as a pointer. */
 static const char format_function[] =
@@ -95,11 +97,35 @@ static const char sum_function[] = "define i64 @jt_sum_of(i32 %count, ...) {\n"
 /* It lives in the first module; the others declare what they use of it. */
 void emit_runtime(struct gen *g)
 {
+    text_add(&g->modules[0].code, "%s", checksum);
+}
+
+static bool is_needed(const struct gen *g, const char *name)
+{
+    for (unsigned m = 0; m < g->module_count; m++)
+        for (unsigned i = 0; i < g->modules[m].need_count; i++)
+            if (strstr(g->modules[m].needs[i], name))
+                return true;
+    return false;
+}
+
+void emit_helpers(struct gen *g)
+{
+    static const struct {
+        const char *name, *text;
+    } helpers[] = {{"@jt_jump(", jump_function},
+                   {"@jt_format(", format_function},
+                   {"@jt_sum_of(", sum_function}};
     struct diff_text *code = &g->modules[0].code;
-    text_add(code, "%s%s", checksum, format_function);
-    text_add(code, "declare void @llvm.va_start.p0(ptr)\ndeclare void @llvm.va_end.p0(ptr)\n");
-    if (g->cpu == DIFF_CPU_X86_64)
-        text_add(code, "%s", sum_function);
+    bool has_list = false;
+    for (unsigned i = 0; i < sizeof helpers / sizeof *helpers; i++) {
+        if (!is_needed(g, helpers[i].name))
+            continue;
+        text_add(code, "%s", helpers[i].text);
+        has_list |= i > 0;
+    }
+    if (has_list)
+        text_add(code, "declare void @llvm.va_start.p0(ptr)\ndeclare void @llvm.va_end.p0(ptr)\n");
 }
 
 static void emit_structor(struct gen *g, bool is_constructor, unsigned number)
@@ -162,7 +188,7 @@ static void emit_thread(struct gen *g)
 
 static void emit_calls_of_main(struct gen *g)
 {
-    for (unsigned i = 2 + below(g, 3); i > 0; i--) {
+    for (unsigned i = 1 + below(g, 3); i > 0; i--) {
         unsigned chosen = below(g, g->function_count);
         const struct function *f = &g->functions[chosen];
         if (f->linkage == LINK_INTERNAL && f->module != g->module)

@@ -98,22 +98,36 @@ unsigned below(struct gen *g, unsigned bound)
     return (unsigned)jd_rng_below(&g->rng, bound);
 }
 
+unsigned within(struct gen *g, struct span span)
+{
+    return span.least + below(g, span.more);
+}
+
 bool one_in(struct gen *g, unsigned n)
 {
     return below(g, n) == 0;
+}
+
+/* One of the program's types before `end`. */
+static enum type any_of(struct gen *g, enum type end)
+{
+    unsigned type;
+    do
+        type = below(g, end);
+    while (!(g->types >> type & 1));
+    return (enum type)type;
 }
 
 enum type any_scalar(struct gen *g)
 {
     /* The common ones are common here too. */
     static const enum type often[] = {T_I32, T_I64, T_I64, T_F64};
-    return one_in(g, 2) ? often[below(g, sizeof often / sizeof *often)]
-                        : (enum type)below(g, T_LONG + 1);
+    return one_in(g, 2) ? often[below(g, sizeof often / sizeof *often)] : any_of(g, T_LONG + 1);
 }
 
 enum type any_type(struct gen *g)
 {
-    return one_in(g, 2) ? any_scalar(g) : (enum type)below(g, T_COUNT);
+    return one_in(g, 2) ? any_scalar(g) : any_of(g, T_COUNT);
 }
 
 static char *operand_room(struct gen *g)

@@ -137,17 +137,16 @@ static bool run_seed(const struct options *options, uint64_t seed, struct progre
     struct trial_program program = {.timeout_s = GENERATED_TIMEOUT_S};
     struct compare_totals totals = {0};
     struct diff_program generated;
-    struct jd_ir bitcode[DIFF_MODULES_MAX] = {{0}};
+    struct jd_ir texts[DIFF_MODULES_MAX], bitcode[DIFF_MODULES_MAX];
     char title[48];
-    bool is_valid = true;
     diff_generate(seed, DIFF_CPU_HOST, &generated);
     program.file_count = generated.module_count;
-    for (size_t i = 0; i < generated.module_count && is_valid; i++) {
-        const struct jd_ir text = {generated.modules[i].bytes, generated.modules[i].size_bytes,
-                                   names[i]};
-        is_valid = trial_assemble(&text, &bitcode[i]) == 0;
-        program.files[i] = seed & 1 ? bitcode[i] : text;
-    }
+    for (size_t i = 0; i < generated.module_count; i++)
+        texts[i] =
+            (struct jd_ir){generated.modules[i].bytes, generated.modules[i].size_bytes, names[i]};
+    bool is_valid = trial_assemble(texts, generated.module_count, bitcode) == 0;
+    memcpy(program.files, seed & 1 ? bitcode : texts,
+           generated.module_count * sizeof *program.files);
     snprintf(title, sizeof title, "seed-%" PRIu64, seed);
     if (is_valid)
         compare_program(&options->plan, title, &program, NULL, &totals);
@@ -158,9 +157,7 @@ static bool run_seed(const struct options *options, uint64_t seed, struct progre
     atomic_fetch_add(&progress->refused, totals.refused);
     atomic_fetch_add(&progress->differing, totals.differing);
     atomic_fetch_add(&progress->invalid, !is_valid);
-    for (size_t i = 0; i < generated.module_count; i++)
-        if (bitcode[i].bytes)
-            munmap((void *)(uintptr_t)bitcode[i].bytes, bitcode[i].size_bytes);
+    trial_release(bitcode, generated.module_count);
     diff_program_fini(&generated);
     return is_valid && totals.differing == 0;
 }

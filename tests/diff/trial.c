@@ -229,24 +229,45 @@ bool trial_outcomes_agree(const struct trial_outcome *a, const struct trial_outc
            !memcmp(a->output, b->output, a->output_bytes);
 }
 
-int trial_assemble(const struct jd_ir *text, struct jd_ir *out_bitcode)
+static bool assemble_all(const struct jd_ir *texts, size_t count, const int *fds)
 {
-    int fd = memory_file("bitcode");
-    struct stat info;
+    for (size_t i = 0; i < count; i++)
+        if (native_assemble(&texts[i], fds[i]) != 0)
+            return false;
+    return true;
+}
+
+int trial_assemble(const struct jd_ir *texts, size_t count, struct jd_ir *out_bitcode)
+{
+    int fds[TRIAL_FILES_MAX];
+    memset(out_bitcode, 0, count * sizeof *out_bitcode);
+    for (size_t i = 0; i < count; i++)
+        fds[i] = memory_file("bitcode");
     fflush(NULL);
     pid_t pid = fork();
     if (pid < 0)
         die("fork");
     if (pid == 0)
-        _exit(native_assemble(text, fd) == 0 ? 0 : 1);
-    if (wait_for(pid) != 0 || fstat(fd, &info) != 0) {
-        close(fd);
-        return -1;
+        _exit(assemble_all(texts, count, fds) ? 0 : 1);
+    bool is_valid = wait_for(pid) == 0;
+    for (size_t i = 0; i < count; i++) {
+        struct stat info;
+        void *bytes = MAP_FAILED;
+        if (is_valid && fstat(fds[i], &info) == 0)
+            bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, fds[i], 0);
+        if (is_valid && bytes == MAP_FAILED)
+            die("bitcode");
+        close(fds[i]);
+        if (is_valid)
+            out_bitcode[i] = (struct jd_ir){bytes, (size_t)info.st_size, texts[i].name};
     }
-    void *bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, fd, 0);
-    if (bytes == MAP_FAILED)
-        die("mmap");
-    close(fd);
-    *out_bitcode = (struct jd_ir){bytes, (size_t)info.st_size, text->name};
-    return 0;
+    return is_valid ? 0 : -1;
+}
+
+void trial_release(struct jd_ir *bitcode, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (bitcode[i].bytes)
+            munmap((void *)(uintptr_t)bitcode[i].bytes, bitcode[i].size_bytes);
+    memset(bitcode, 0, count * sizeof *bitcode);
 }

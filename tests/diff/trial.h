@@ -59,8 +59,10 @@ void trial_outcome_fini(struct trial_outcome *outcome);
 /** Same output, same end. */
 bool trial_outcomes_agree(const struct trial_outcome *a, const struct trial_outcome *b);
 
-/** In a child: check text IR and turn it into bitcode. Returns 0 and maps the bytes (MAP_SHARED, to
- * be unmapped), or -1 with a message on standard error: the generator made something invalid. */
-int trial_assemble(const struct jd_ir *text, struct jd_ir *out_bitcode);
+/** In a child: check text IR and turn it into bitcode, file by file. Returns 0 and maps the bytes
+ * (MAP_SHARED; give them to trial_release), or -1 with a message on standard error: the generator
+ * made something invalid. At most TRIAL_FILES_MAX files. */
+int trial_assemble(const struct jd_ir *texts, size_t count, struct jd_ir *out_bitcode);
+void trial_release(struct jd_ir *bitcode, size_t count);
 
 #endif
