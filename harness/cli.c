@@ -190,5 +190,7 @@ int jd_cli_parse(const struct argp *argp, int argc, char **argv, void *input, st
     argv[0] = command;
     if (code == 0)
         return 0;
+    if (err->code == JD_OK && code == ENOMEM) /* argp's own, of which it says nothing */
+        jd_fail(err, JD_E_NO_MEMORY, "command line", "there is no memory to read it");
     return err->code != JD_OK ? jd_cli_report(err) : JD_EXIT_USAGE;
 }

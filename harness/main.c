@@ -2,8 +2,10 @@
  *
  * jitduel: find the command and call it. Knows no option of any command.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "commands.h"
@@ -56,8 +58,29 @@ static int unknown_command(const char *word)
     return JD_EXIT_USAGE;
 }
 
+/* LLVM's options and tables are made before main, where they are part of this program: a C++
+ * exception for want of memory then ends the process by abort. */
+static void on_abort_before_main(int number)
+{
+    static const char text[] =
+        "jitduel: start: LLVM could not be initialised; is there enough memory?\n";
+    (void)number;
+    ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)written;
+    _exit(JD_EXIT_ENVIRONMENT);
+}
+
+static void (*inherited_on_abort)(int);
+
+/* The first priority that is a program's to use. */
+__attribute__((constructor(101))) static void watch_start(void)
+{
+    inherited_on_abort = signal(SIGABRT, on_abort_before_main);
+}
+
 int main(int argc, char **argv)
 {
+    signal(SIGABRT, inherited_on_abort);
     jd_heap_prepare();
     jd_cli_start();
     if (argc < 2) {

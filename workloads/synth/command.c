@@ -188,7 +188,10 @@ int jd_synth_main(int argc, char **argv)
     struct jd_error err = JD_ERROR_INIT;
     char line[sizeof err.where + sizeof err.text];
     atexit(flush_at_exit);
-    argp_parse(&argp, argc, argv, 0, NULL, &request);
+    if (argp_parse(&argp, argc, argv, 0, NULL, &request) != 0) { /* its own errors end here */
+        fprintf(stderr, "%s: command line: there is no memory to read it\n", argv[0]);
+        return EX_OSERR;
+    }
     if (request.fraction >= 0)
         request.params.executed =
             jd_synth_executed_count(request.params.functions, request.fraction);
