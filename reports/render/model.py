@@ -127,7 +127,21 @@ def load(path):
     if error is not None:
         place = error.json_path.removeprefix("$").lstrip(".") or "top level"
         raise ReportError(f"{path}: {place}: {shorten(error.message)}")
+    check_names(path, data)
     return Report(data)
+
+
+def check_names(path, data):
+    """What a schema cannot say: cells and comparisons are of the plan's engines and workloads."""
+    known = {kind: {entry["name"] for entry in data["plan"][kind + "s"]}
+             for kind in ("engine", "workload")}
+    for part in ("cells", "comparisons"):
+        for index, entry in enumerate(data[part]):
+            for key, kind in (("workload", "workload"), ("engine", "engine"),
+                              ("baseline", "engine")):
+                if key in entry and entry[key] not in known[kind]:
+                    raise ReportError(f"{path}: {part}[{index}].{key}: {json.dumps(entry[key])} "
+                                      f"is no {kind} of the plan")
 
 
 def refuse_constant(name):

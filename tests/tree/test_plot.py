@@ -323,6 +323,14 @@ class Refuses(PlotTest):
             with self.subTest(out=out):
                 self.assert_refused(self.plot(EXAMPLE, "-o", out), 73, str(out), "cannot be made")
 
+    def test_names_that_the_plan_lacks(self):
+        for part, key in (("cells", "workload"), ("cells", "engine"), ("comparisons", "workload"),
+                          ("comparisons", "engine"), ("comparisons", "baseline")):
+            with self.subTest(part=part, key=key):
+                report = example()
+                report[part][1][key] = "nobody"
+                self.refuse(json.dumps(report), f"{part}[1].{key}", '"nobody"', "of the plan")
+
     @unittest.skipIf(os.geteuid() == 0, "root may write anywhere")
     def test_output_folder_cannot_be_written(self):
         self.out.mkdir()
