@@ -2,7 +2,8 @@
 //
 // Holes in the C API: TargetMachine's relocation model, Function::deleteBody,
 // GlobalValue::eraseFromParent, GlobalValue::setDSOLocal, Value::replaceUsesWithIf,
-// ModuleSymbolTable::CollectAsmSymbols, RTDyldMemoryManager::deregisterEHFrames. No policy here.
+// ModuleSymbolTable::CollectAsmSymbols, RTDyldMemoryManager::deregisterEHFrames and
+// reserveAllocationSpace. No policy here.
 
 #include "llvm_shim.h"
 
@@ -27,10 +28,22 @@ struct MemoryManager final : llvm::RTDyldMemoryManager {
     LLVMMemoryManagerAllocateDataSectionCallback AllocateData;
     LLVMMemoryManagerFinalizeMemoryCallback Finalize;
     LLVMMemoryManagerDestroyCallback Destroy;
+    mcjit_reserve_code_fn ReserveCode;
 
     ~MemoryManager() override
     {
         Destroy(Context);
+    }
+
+    bool needsToReserveAllocationSpace() override
+    {
+        return true;
+    }
+
+    void reserveAllocationSpace(uintptr_t CodeSize, llvm::Align CodeAlign, uintptr_t, llvm::Align,
+                                uintptr_t, llvm::Align) override
+    {
+        ReserveCode(Context, CodeSize, CodeAlign.value());
     }
 
     uint8_t *allocateCodeSection(uintptr_t Size, unsigned Alignment, unsigned SectionID,
@@ -105,13 +118,15 @@ void mcjit_shim_each_asm_symbol(LLVMModuleRef module, mcjit_asm_symbol_fn callba
 }
 
 LLVMMCJITMemoryManagerRef
-mcjit_shim_memory_manager(void *context, LLVMMemoryManagerAllocateCodeSectionCallback allocate_code,
+mcjit_shim_memory_manager(void *context, mcjit_reserve_code_fn reserve_code,
+                          LLVMMemoryManagerAllocateCodeSectionCallback allocate_code,
                           LLVMMemoryManagerAllocateDataSectionCallback allocate_data,
                           LLVMMemoryManagerFinalizeMemoryCallback finalize,
                           LLVMMemoryManagerDestroyCallback destroy)
 {
     auto *manager = new MemoryManager;
     manager->Context = context;
+    manager->ReserveCode = reserve_code;
     manager->AllocateCode = allocate_code;
     manager->AllocateData = allocate_data;
     manager->Finalize = finalize;

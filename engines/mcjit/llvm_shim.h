@@ -42,11 +42,17 @@ typedef void (*mcjit_asm_symbol_fn)(void *context, const char *name, size_t name
  * The native target's assembly parser must have been initialised. */
 void mcjit_shim_each_asm_symbol(LLVMModuleRef module, mcjit_asm_symbol_fn callback, void *context);
 
-/** As LLVMCreateSimpleMCJITMemoryManager, but unwind tables are deregistered in the reverse of the
+/** The code sections of the next object need so many bytes together, each aligned to `align_bytes`.
+ */
+typedef void (*mcjit_reserve_code_fn)(void *context, size_t size_bytes, size_t align_bytes);
+
+/** As LLVMCreateSimpleMCJITMemoryManager, but room for an object's code is announced before its
+ * sections are asked for, and unwind tables are deregistered in the reverse of the
  * order in which they were registered: libgcc searches its list from the latest on, so that LLVM's
  * order makes tear-down quadratic (40,000 modules: minutes). Owned by the engine it is given to. */
 LLVMMCJITMemoryManagerRef
-mcjit_shim_memory_manager(void *context, LLVMMemoryManagerAllocateCodeSectionCallback allocate_code,
+mcjit_shim_memory_manager(void *context, mcjit_reserve_code_fn reserve_code,
+                          LLVMMemoryManagerAllocateCodeSectionCallback allocate_code,
                           LLVMMemoryManagerAllocateDataSectionCallback allocate_data,
                           LLVMMemoryManagerFinalizeMemoryCallback finalize,
                           LLVMMemoryManagerDestroyCallback destroy);

@@ -29,6 +29,8 @@ struct mcjit_memory {
     size_t block_count, block_room;
     struct joint *joints;
     size_t joint_count;
+    unsigned char *code; /* what is left of the object's code block */
+    size_t code_bytes;
     bool is_committed;
     void **substitutes; /* heap memory that failed batches were given; kept until destroy */
     size_t substitute_count;
@@ -177,12 +179,31 @@ static enum jd_arena_kind data_kind(const char *section, bool is_read_only)
     return JD_ARENA_DATA;
 }
 
+/* An object's code is one block: libgcc 12 finds unwind tables by the object that begins nearest
+ * below an address, and looks into no other. */
+static void reserve_code(void *opaque, size_t size_bytes, size_t align_bytes)
+{
+    struct mcjit_memory *memory = opaque;
+    memory->code_bytes = 0;
+    memory->code = size_bytes ? allocate(memory, JD_ARENA_CODE, size_bytes, align_bytes) : NULL;
+    if (memory->code)
+        memory->code_bytes = size_bytes;
+}
+
 static uint8_t *allocate_code(void *opaque, uintptr_t size_bytes, unsigned align_bytes,
                               unsigned section_id, const char *section)
 {
+    struct mcjit_memory *memory = opaque;
+    size_t align = align_bytes ? align_bytes : 1;
+    size_t padding_bytes = (align - (uintptr_t)memory->code % align) % align;
     (void)section_id;
     (void)section;
-    return allocate(opaque, JD_ARENA_CODE, size_bytes, align_bytes);
+    if (memory->code_bytes < padding_bytes || memory->code_bytes - padding_bytes < size_bytes)
+        return allocate(memory, JD_ARENA_CODE, size_bytes, align_bytes);
+    unsigned char *place = memory->code + padding_bytes;
+    memory->code = place + size_bytes;
+    memory->code_bytes -= padding_bytes + size_bytes;
+    return place;
 }
 
 static uint8_t *allocate_data(void *opaque, uintptr_t size_bytes, unsigned align_bytes,
@@ -231,7 +252,8 @@ static void on_destroy(void *opaque)
 
 LLVMMCJITMemoryManagerRef mcjit_memory_llvm(struct mcjit_memory *memory)
 {
-    return mcjit_shim_memory_manager(memory, allocate_code, allocate_data, finalize, on_destroy);
+    return mcjit_shim_memory_manager(memory, reserve_code, allocate_code, allocate_data, finalize,
+                                     on_destroy);
 }
 
 void mcjit_memory_expect_finalize(struct mcjit_memory *memory)
@@ -248,6 +270,7 @@ int mcjit_memory_check(const struct mcjit_memory *memory, struct jd_error *err)
 void mcjit_memory_accept_batch(struct mcjit_memory *memory)
 {
     memory->block_count = memory->joint_count = 0;
+    memory->code_bytes = 0;
     memory->is_committed = false;
     memory->is_finalize_expected = false;
 }

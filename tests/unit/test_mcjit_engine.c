@@ -563,6 +563,42 @@ static void test_many_modules_share_pages(void **state)
     free(texts);
 }
 
+/* 3 MB of instructions that do nothing. */
+#if defined(__aarch64__)
+#define SLIDE ".fill 750000, 4, 0xd503201f"
+#else
+#define SLIDE ".fill 3000000, 1, 0x90"
+#endif
+
+/* libgcc's search for the unwind table entry of a program counter; 0 when it finds none. */
+const void *_Unwind_Find_FDE(void *pc, void *bases[3]);
+
+/* A large function finds no room beside its small neighbour, but the next module's code does:
+ * libgcc looks for an address in one object, the one that begins nearest below it. */
+static void test_unwinder_finds_code_of_all_modules(void **state)
+{
+    static const char *const names[] = {"first", "small", "large", "last"};
+    struct fixture f;
+    (void)state;
+    fixture_open(&f, NULL);
+    fixture_add(&f, "a.ll", RETURNS("first", "1"));
+    fixture_add(&f, "b.ll",
+                "define i32 @small() section \".text.small\" {\n  ret i32 2\n}\n"
+                "define i32 @large() section \".text.large\" {\n"
+                "  call void asm sideeffect \"" SLIDE "\", \"\"()\n"
+                "  ret i32 3\n}\n");
+    fixture_add(&f, "c.ll", RETURNS("last", "4"));
+    expect_ok(prepare(&f), &f.err);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        uintptr_t addr = 0;
+        void *bases[3];
+        expect_ok(jd_mcjit_ops.lookup(f.engine, names[i], &addr, &f.err), &f.err);
+        assert_non_null(_Unwind_Find_FDE((void *)addr, bases));
+        assert_ptr_equal(bases[2], (void *)addr);
+    }
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -587,6 +623,7 @@ int main(void)
         cmocka_unit_test(test_linked_modules_are_refused_with),
         cmocka_unit_test(test_threads_look_up_together),
         cmocka_unit_test(test_many_modules_share_pages),
+        cmocka_unit_test(test_unwinder_finds_code_of_all_modules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
