@@ -46,9 +46,6 @@ static int create_llvm(struct legacy_engine *engine, struct jd_error *err)
     int result = jd_target_machine_create(&engine->options, &engine->machine, err);
     if (result)
         return result;
-    engine->context = LLVMContextCreate();
-    LLVMContextSetDiscardValueNames(engine->context, true); /* of locals: nobody looks at them */
-    jd_diagnostics_attach(&engine->diagnostics, engine->context);
     engine->codegen = legacy_codegen_create(engine->machine);
     return engine->codegen ? JD_OK
                            : jd_fail(err, JD_E_INTERNAL, jd_target_triple(), "no code generator");
@@ -70,8 +67,7 @@ static void free_llvm(struct legacy_engine *engine)
     legacy_codegen_destroy(engine->codegen);
     if (engine->machine)
         LLVMDisposeTargetMachine(engine->machine);
-    if (engine->context)
-        LLVMContextDispose(engine->context);
+    legacy_context_fini(engine);
 }
 
 static void destroy(struct jd_engine *base)

@@ -31,10 +31,19 @@ struct legacy_engine;
 struct legacy_object;
 struct legacy_symbol;
 
+/** What LLVM keeps for modules together: types and constants, which it frees with the context only.
+ * So that modules may come and go for ever, new ones get another context after a while; the old one
+ * goes with the last module that is in it. */
+struct legacy_context {
+    LLVMContextRef llvm;
+    uint32_t module_count, gone_count;
+};
+
 /** An added module. Freed when it is removed or the engine destroyed. */
 struct legacy_module {
     jd_module_id id;
     const char *name; /* borrowed with the IR bytes */
+    struct legacy_context *context;
     struct legacy_source *source;
     LLVMMemoryBufferRef rewritten; /* bitcode made from text; NULL when the bytes were bitcode */
     bool has_asm, is_asm_linked, is_asm_linking;
@@ -161,7 +170,7 @@ struct legacy_engine {
     struct legacy_debt *debts;
     uint32_t away_count; /* works that wait or run foreign code */
 
-    LLVMContextRef context;
+    struct legacy_context *context; /* of modules that are added now; NULL: make one */
     struct jd_diagnostics diagnostics;
     LLVMTargetMachineRef machine;
     struct legacy_codegen *codegen;
@@ -288,6 +297,8 @@ int legacy_module_remove(struct legacy_engine *engine, jd_module_id id, struct j
 int legacy_module_replace(struct legacy_engine *engine, const char *name, const struct jd_ir *ir,
                           struct jd_error *err);
 void legacy_modules_fini(struct legacy_engine *engine);
+/** After everything that refers to what is in it. */
+void legacy_context_fini(struct legacy_engine *engine);
 
 /* compile.c */
 

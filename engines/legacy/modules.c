@@ -68,6 +68,43 @@ static int take_in(struct addition *addition)
     return result;
 }
 
+/* ---- contexts ---- */
+
+enum { GONE_COUNT_MAX = 512 };
+
+static struct legacy_context *open_context(struct legacy_engine *engine)
+{
+    struct legacy_context *context = engine->context;
+    if (context && context->gone_count < GONE_COUNT_MAX)
+        return context;
+    context = calloc(1, sizeof *context);
+    if (!context)
+        return NULL;
+    context->llvm = LLVMContextCreate();
+    LLVMContextSetDiscardValueNames(context->llvm, true); /* of locals: nobody looks at them */
+    jd_diagnostics_attach(&engine->diagnostics, context->llvm);
+    engine->context = context;
+    return context;
+}
+
+/* Partitions that wait to be taken apart are in it, too. */
+static void close_context(struct legacy_engine *engine, struct legacy_context *context)
+{
+    legacy_spent_drop_all(engine);
+    LLVMContextDispose(context->llvm);
+    free(context);
+    if (engine->context == context)
+        engine->context = NULL;
+}
+
+static void leave_context(struct legacy_engine *engine, struct legacy_context *context)
+{
+    context->module_count--;
+    context->gone_count++;
+    if (!context->module_count && context->gone_count >= GONE_COUNT_MAX)
+        close_context(engine, context);
+}
+
 /* Text becomes bitcode, so that from here on there is one way: bodies stay in bytes until they are
  * compiled, and can be read again. The verifier must pass first: the writer trusts its input. */
 static int rewrite_text(struct legacy_engine *engine, const struct jd_ir *ir,
@@ -75,10 +112,11 @@ static int rewrite_text(struct legacy_engine *engine, const struct jd_ir *ir,
 {
     LLVMModuleRef parsed;
     char *message = NULL;
-    LLVMContextSetDiscardValueNames(engine->context, false); /* text is made of names */
-    int result = jd_target_read_ir(engine->context, &engine->diagnostics, engine->machine, ir,
-                                   false, &parsed, err);
-    LLVMContextSetDiscardValueNames(engine->context, true);
+    LLVMContextRef context = module->context->llvm;
+    LLVMContextSetDiscardValueNames(context, false); /* text is made of names */
+    int result =
+        jd_target_read_ir(context, &engine->diagnostics, engine->machine, ir, false, &parsed, err);
+    LLVMContextSetDiscardValueNames(context, true);
     if (result)
         return result;
     if (LLVMVerifyModule(parsed, LLVMReturnStatusAction, &message)) {
@@ -93,14 +131,14 @@ static int rewrite_text(struct legacy_engine *engine, const struct jd_ir *ir,
     return JD_OK;
 }
 
-static void destroy_module(struct legacy_module *module)
+static void destroy_module(struct legacy_engine *engine, struct legacy_module *module)
 {
-    if (!module)
-        return;
     if (module->source)
         legacy_source_destroy(module->source);
     if (module->rewritten)
         LLVMDisposeMemoryBuffer(module->rewritten);
+    if (module->context)
+        leave_context(engine, module->context);
     free(module);
 }
 
@@ -113,8 +151,8 @@ static int read_module(struct legacy_engine *engine, const struct jd_ir *ir,
     if (!jd_ir_is_bitcode(ir))
         result = rewrite_text(engine, ir, module, &bitcode, err);
     if (!result)
-        result = jd_target_read_ir(engine->context, &engine->diagnostics, engine->machine, &bitcode,
-                                   true, &lazy, err);
+        result = jd_target_read_ir(module->context->llvm, &engine->diagnostics, engine->machine,
+                                   &bitcode, true, &lazy, err);
     if (!result)
         module->source = legacy_source_create(lazy, &module->has_asm);
     return result;
@@ -176,17 +214,21 @@ static struct legacy_module *open_module(struct legacy_engine *engine, const str
                                          struct jd_error *err)
 {
     struct legacy_module *module = calloc(1, sizeof *module);
-    if (!module) {
+    if (module)
+        module->context = open_context(engine);
+    if (!module || !module->context) {
+        free(module);
         jd_fail(err, JD_E_NO_MEMORY, ir->name, "no memory for a module");
         return NULL;
     }
+    module->context->module_count++;
     module->name = ir->name;
     jd_probe_begin(engine->options.probe, JD_PHASE_PARSE);
     int result = jd_llvm_guard(read_guarded, &(struct reading){engine, ir, module}, ir->name, err);
     jd_probe_end(engine->options.probe, JD_PHASE_PARSE);
     if (!result)
         return module;
-    destroy_module(module);
+    destroy_module(engine, module);
     return NULL;
 }
 
@@ -215,7 +257,7 @@ int legacy_module_add(struct legacy_engine *engine, const struct jd_ir *ir, jd_m
         result = jd_fail(err, JD_E_NO_MEMORY, ir->name, "no memory for a module");
     }
     if (result) {
-        destroy_module(module);
+        destroy_module(engine, module);
         return result;
     }
     announce(engine, module, ir);
@@ -314,7 +356,7 @@ static void free_module(struct legacy_engine *engine, struct legacy_module *modu
     legacy_symbols_forget(engine, module);
     delist(engine, module);
     legacy_speculation_remove(engine->speculation, module->id);
-    destroy_module(module);
+    destroy_module(engine, module);
 }
 
 int legacy_module_remove(struct legacy_engine *engine, jd_module_id id, struct jd_error *err)
@@ -427,7 +469,7 @@ int legacy_module_replace(struct legacy_engine *engine, const char *name, const 
     else if (!enlist(engine, module))
         result = jd_fail(err, JD_E_NO_MEMORY, ir->name, "no memory for a module");
     if (result) {
-        destroy_module(module);
+        destroy_module(engine, module);
         return result;
     }
     result = compile_replacement(engine, symbol, &definition, err);
@@ -446,9 +488,15 @@ void legacy_modules_fini(struct legacy_engine *engine)
         next = module->previous;
         free_objects(engine, module);
         legacy_definitions_remove(engine, module);
-        destroy_module(module);
+        destroy_module(engine, module);
     }
     legacy_sections_fini(engine);
     legacy_table_fini(&engine->modules);
     legacy_table_fini(&engine->definitions);
+}
+
+void legacy_context_fini(struct legacy_engine *engine)
+{
+    if (engine->context)
+        close_context(engine, engine->context);
 }
