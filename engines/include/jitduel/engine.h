@@ -145,8 +145,10 @@ struct jd_engine_ops {
      * IR for another CPU, duplicate strong definition) the engine is as before. */
     int (*add_module)(struct jd_engine *engine, const struct jd_ir *ir, jd_module_id *out_id,
                       struct jd_error *err);
-    /** Needs JD_CAP_REMOVE_MODULE. Its code memory is reused; its symbols become unresolved. None
-     * of its code may be running. */
+    /** Needs JD_CAP_REMOVE_MODULE. Its code memory is reused; its symbols become unresolved, and
+     * what it registered with __cxa_atexit is forgotten. Callers in other modules find the next
+     * definition of its functions; what they hold of its variables is dead. None of its code may
+     * be running. */
     int (*remove_module)(struct jd_engine *engine, jd_module_id id, struct jd_error *err);
     /** An absolute address for a name; wins over all else. Again after the name was used: needs
      * JD_CAP_REDEFINE_SYMBOL. */
@@ -168,10 +170,12 @@ struct jd_engine_ops {
     /** What __cxa_atexit registered through this engine, in reverse, then static destructors in
      * reverse; each once. */
     int (*run_destructors)(struct jd_engine *engine, struct jd_error *err);
-    /** Needs JD_CAP_RECOMPILE. `ir` defines `name` anew; every old pointer runs the new code. */
+    /** Needs JD_CAP_RECOMPILE. `ir` defines `name` anew; every old pointer runs the new code.
+     * The new definition goes when the module of the first one is removed. */
     int (*recompile)(struct jd_engine *engine, const char *name, const struct jd_ir *ir,
                      struct jd_error *err);
-    /** Needs JD_CAP_FREE_FUNCTION. Gives the code back; a later call compiles it again. */
+    /** Needs JD_CAP_FREE_FUNCTION. Gives the code back; a later call compiles it again. It
+     * may not be running. */
     int (*free_function)(struct jd_engine *engine, const char *name, struct jd_error *err);
     /** Needs JD_CAP_SET_LAZY. Existing stubs keep working. */
     int (*set_lazy)(struct jd_engine *engine, bool is_lazy, struct jd_error *err);
