@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "expect.h"
@@ -291,6 +292,176 @@ static void exception_out_of_the_creator_is_an_error(void **state)
     assert_int_equal(find("g")(), 1);
 }
 
+/* ---- forks and ends of the process ---- */
+
+static int forking_creator(void *context, struct jd_engine *asking, const char *name,
+                           enum jd_symbol_kind kind, struct jd_creation *out,
+                           struct jd_error *error)
+{
+    pid_t *child = context;
+    (void)asking, (void)name, (void)kind, (void)error;
+    *child = fork();
+    out->addr = (uintptr_t)&created_datum;
+    return JD_OK;
+}
+
+static void fork_in_the_creator_lets_both_go_on(void **state)
+{
+    pid_t child = -1;
+    int status;
+    (void)state;
+    set_creator(forking_creator, &child);
+    add("m", needs_made);
+    int result = find("g")();
+    if (!child)
+        _exit(result == 1 ? 0 : 1);
+    assert_int_equal(result, 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+/* The child has not the thread that asks the creator: it asks again. */
+static void fork_while_another_thread_asks(void **state)
+{
+    atomic_int asked = 0;
+    pthread_t thread;
+    void *result;
+    int status;
+    (void)state;
+    set_creator(slow_creator, &asked);
+    add("m", "declare i32 @made()\ndefine i32 @f() { %r = call i32 @made() ret i32 %r }\n");
+    int (*f)(void) = find("f");
+    assert_int_equal(pthread_create(&thread, NULL, call_it, (void *)(uintptr_t)f), 0);
+    while (!asked)
+        usleep(100);
+    pid_t child = fork();
+    if (!child) {
+        alarm(20);
+        _exit(f() == 40 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    pthread_join(thread, &result);
+    assert_int_equal((intptr_t)result, 40);
+}
+
+/* Handlers and thread-local destructors of generated code make first calls when main has ended. */
+static void first_calls_when_the_process_ends(void **state)
+{
+    static const char text[] =
+        "@step = global i32 0\n@__dso_handle = external global i8\n"
+        "declare i32 @__cxa_atexit(ptr, ptr, ptr)\ndeclare void @_exit(i32)\n"
+        "declare i32 @__cxa_thread_atexit(ptr, ptr, ptr)\n"
+        "define void @thread_end(ptr %p) { call void @cold(i32 1) ret void }\n"
+        "define void @process_end(ptr %p) { call void @cold2(i32 2)\n"
+        "  %v = load i32, ptr @step call void @_exit(i32 %v) ret void }\n"
+        "define void @cold(i32 %x) { store i32 %x, ptr @step ret void }\n"
+        "define void @cold2(i32 %x) { %v = load i32, ptr @step %m = mul i32 %v, 10\n"
+        "  %s = add i32 %m, %x store i32 %s, ptr @step ret void }\n"
+        "define i32 @f() {\n"
+        "  %a = call i32 @__cxa_atexit(ptr @process_end, ptr null, ptr @__dso_handle)\n"
+        "  %b = call i32 @__cxa_thread_atexit(ptr @thread_end, ptr null, ptr @__dso_handle)\n"
+        "  ret i32 0 }\n";
+    int status;
+    (void)state;
+    add("m", text);
+    pid_t child = fork();
+    if (!child) {
+        find("f")();
+        exit(1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 12);
+}
+
+/* ---- resolvers of ifuncs ---- */
+
+static void resolver_that_calls_what_is_not_compiled(void **state)
+{
+    enum { THREADS = 4 };
+    pthread_t threads[THREADS];
+    (void)state;
+    add("m", "@i = ifunc i32 (), ptr @pick\n@j = ifunc i32 (), ptr @pick2\n"
+             "define i32 @one() { ret i32 1 }\ndefine i32 @two() { ret i32 2 }\n"
+             "define i1 @cold() { ret i1 true }\n"
+             "define internal ptr @pick() { %c = call i1 @cold() %n = call i32 @j()\n"
+             "  %t = icmp eq i32 %n, 2 %b = and i1 %c, %t\n"
+             "  %p = select i1 %b, ptr @one, ptr @two ret ptr %p }\n"
+             "define internal ptr @pick2() { %c = call i1 @cold()\n"
+             "  %p = select i1 %c, ptr @two, ptr @one ret ptr %p }\n"
+             "define i32 @f() { %a = call i32 @i() %b = call i32 @j()\n"
+             "  %r = add i32 %a, %b ret i32 %r }\n");
+    int (*f)(void) = find("f");
+    for (int t = 0; t < THREADS; t++)
+        assert_int_equal(pthread_create(&threads[t], NULL, call_it, (void *)(uintptr_t)f), 0);
+    for (int t = 0; t < THREADS; t++) {
+        void *result;
+        pthread_join(threads[t], &result);
+        assert_int_equal((intptr_t)result, 3);
+    }
+}
+
+/* ---- modules that go while others look ---- */
+
+static atomic_bool has_ended;
+
+static void *look_and_look(void *unused)
+{
+    uintptr_t addr;
+    (void)unused;
+    while (!has_ended) {
+        struct jd_error error = JD_ERROR_INIT;
+        int result = engine->ops->lookup(engine, "datum", &addr, &error);
+        if (result && result != JD_E_NOT_FOUND && result != JD_E_UNRESOLVED)
+            return "look-up";
+        jd_error_clear(&error);
+        result = engine->ops->lookup(engine, "function", &addr, &error);
+        if (result && result != JD_E_NOT_FOUND)
+            return "look-up of a function";
+    }
+    return NULL;
+}
+
+static int answer_after_a_while(void *context, struct jd_engine *asking, const char *name,
+                                enum jd_symbol_kind kind, struct jd_creation *out,
+                                struct jd_error *error)
+{
+    (void)context, (void)asking, (void)kind, (void)error;
+    usleep(100);
+    if (!strcmp(name, "made"))
+        out->addr = (uintptr_t)&created_datum;
+    return JD_OK;
+}
+
+static void modules_go_while_others_look(void **state)
+{
+    enum { THREADS = 3, ROUNDS = 200 };
+    static const char new_body[] = "define i32 @function() { ret i32 2 }\n";
+    const struct jd_ir ir = {new_body, sizeof new_body - 1, "new"};
+    pthread_t threads[THREADS];
+    (void)state;
+    set_creator(answer_after_a_while, NULL);
+    has_ended = false;
+    for (int t = 0; t < THREADS; t++)
+        assert_int_equal(pthread_create(&threads[t], NULL, look_and_look, NULL), 0);
+    for (int round = 0; round < ROUNDS; round++) {
+        jd_module_id id =
+            add("m", "@made = external global i32\n@datum = global ptr @made\n"
+                     "define i32 @function() { %r = load i32, ptr @made ret i32 %r }\n");
+        if (round % 3 == 0)
+            expect_ok(engine->ops->recompile(engine, "function", &ir, &err), &err);
+        expect_ok(engine->ops->remove_module(engine, id, &err), &err);
+        expect_error(engine->ops->remove_module(engine, id, &err), JD_E_NOT_FOUND, "", &err);
+    }
+    has_ended = true;
+    for (int t = 0; t < THREADS; t++) {
+        void *wrong;
+        pthread_join(threads[t], &wrong);
+        assert_null(wrong);
+    }
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -302,6 +473,11 @@ int main(void)
         TEST(thread_that_ends_in_the_creator_leaves_nothing_busy),
         TEST(thread_cancelled_in_the_creator_leaves_nothing_busy),
         TEST(exception_out_of_the_creator_is_an_error),
+        TEST(fork_in_the_creator_lets_both_go_on),
+        TEST(fork_while_another_thread_asks),
+        TEST(first_calls_when_the_process_ends),
+        TEST(resolver_that_calls_what_is_not_compiled),
+        TEST(modules_go_while_others_look),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
