@@ -21,7 +21,9 @@ bool jd_guard_shim_call(int (*Work)(void *, jd_error *), void *Argument, jd_erro
     }
 }
 
-bool jd_guard_shim_call_foreign(void (*Function)(void *), void *Argument)
+// A forced unwind has no object to refer to: UBSan would say so.
+__attribute__((no_sanitize("undefined"))) bool jd_guard_shim_call_foreign(void (*Function)(void *),
+                                                                          void *Argument)
 {
     try {
         Function(Argument);
