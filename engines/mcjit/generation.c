@@ -232,6 +232,16 @@ static int do_lookup(struct guarded *a, struct jd_error *err)
     return JD_OK;
 }
 
+/* Of a loaded module MCJIT needs the object only. Left to MCJIT, the IR of all modules goes at the
+ * end, in the order of a hash of their addresses. */
+static void drop_ir(struct mcjit_generation *generation, LLVMModuleRef module)
+{
+    char *message = NULL;
+    if (!LLVMRemoveModule(generation->engine, module, &module, &message))
+        LLVMDisposeModule(module);
+    LLVMDisposeMessage(message);
+}
+
 int mcjit_generation_compile(struct mcjit_generation *generation, LLVMModuleRef module,
                              uint32_t number, const char *name,
                              const struct mcjit_settings *settings, struct jd_error *err)
@@ -247,6 +257,7 @@ int mcjit_generation_compile(struct mcjit_generation *generation, LLVMModuleRef 
     result = guard(generation, do_lookup, &arguments, &error);
     if (result)
         return jd_fail(err, result, name, "%s", error.text);
+    drop_ir(generation, module);
     result = jd_diagnostics_take(&generation->diagnostics, JD_E_COMPILE, name, err);
     return result ? result : mcjit_memory_check(generation->memory, err);
 }

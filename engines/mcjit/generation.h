@@ -49,9 +49,9 @@ int mcjit_generation_read(struct mcjit_generation *generation, const struct jd_i
  * NO_MEMORY. */
 int mcjit_generation_map(struct mcjit_generation *generation, const char *name, uintptr_t addr,
                          struct jd_error *err);
-/** Compile and load one module, which is consumed; nothing is linked yet. `number` must be new in
- * the generation. On failure the generation must be retired. Errors: COMPILE, and those of the
- * memory manager. */
+/** Compile and load one module, which is consumed and gone on return; nothing is linked yet.
+ * `number` must be new in the generation. On failure the generation must be retired. Errors:
+ * COMPILE, and those of the memory manager. */
 int mcjit_generation_compile(struct mcjit_generation *generation, LLVMModuleRef module,
                              uint32_t number, const char *name,
                              const struct mcjit_settings *settings, struct jd_error *err);
