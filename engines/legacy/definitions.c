@@ -51,7 +51,8 @@ bool legacy_definition_of(struct legacy_engine *engine, struct legacy_module *mo
         return false;
     out->name = legacy_value_name(value);
     out->strength = LEGACY_STRONG;
-    if (linkage == LLVMCommonLinkage) {
+    /* Damaged bitcode has functions of common linkage too; they have no size to compare. */
+    if (linkage == LLVMCommonLinkage && LLVMIsAGlobalVariable(value)) {
         out->strength = LEGACY_COMMON;
         out->common_bytes = allocated_bytes(engine, value);
     } else if (linkage == LLVMWeakAnyLinkage || linkage == LLVMWeakODRLinkage ||

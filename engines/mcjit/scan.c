@@ -164,6 +164,9 @@ static int scan_definition(struct mcjit_engine *engine, struct mcjit_module *mod
     int result = mcjit_scan_symbol(engine, global, &definition.symbol, err);
     if (result || !definition.symbol || definition.rank == MCJIT_RANK_NONE)
         return result;
+    /* Damaged bitcode has functions of common linkage too; they have no size to compare. */
+    if (definition.rank == MCJIT_RANK_COMMON && definition.is_function)
+        definition.rank = MCJIT_RANK_STRONG;
     if (definition.rank == MCJIT_RANK_COMMON) {
         definition.common_bytes = LLVMABISizeOfType(LLVMGetModuleDataLayout(module->llvm),
                                                     LLVMGlobalGetValueType(global));
