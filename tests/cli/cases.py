@@ -522,7 +522,7 @@ fake("fake_crash_early", "crash - 11\n", code=70,
      err=one_line(r"p\.ll: input error: LLVM crashed before the program started \(signal 11\)"))
 fake("fake_failed_call", "define main unresolved_call\ndestructor say_destructed\n", "--stats",
      "stats.json", code=65, out=r"before the call\n",
-     err=one_line(r"nowhere: no module, library or creator defines it"), check=stats(exit_code=65))
+     err=one_line("nowhere: no module, library or creator defines it.*"), check=stats(exit_code=65))
 KINDS = {"USAGE": 64, "NO_MEMORY": 71, "UNSUPPORTED": 69, "BAD_IR": 65, "RELOC_RANGE": 70}
 for kind, code in KINDS.items():
     fake("fake_fails_" + kind.lower(), f"define main argc\nfail prepare {kind} some text\n",
