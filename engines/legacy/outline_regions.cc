@@ -192,7 +192,7 @@ struct Outliner {
     {
         double Base = Reach.lookup(Around ? Around->getHeader() : &F.getEntryBlock());
         double Its = Reach.lookup(Head);
-        return Its < Base ? uint32_t(Its / Base * LEGACY_PPM) : uint32_t(LEGACY_PPM);
+        return Its < Base ? uint32_t(Its / Base * double(LEGACY_PPM)) : uint32_t(LEGACY_PPM);
     }
 
     // Where no branch lies before it, a block goes with the one before it or not at all.
