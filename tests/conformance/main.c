@@ -27,6 +27,20 @@
 
 enum { MAX_EXTRA = 8 };
 
+/* A crash ends by a signal also where a sanitizer reports it. */
+const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
+
+const char *__asan_default_options(void)
+{
+    return "abort_on_error=1";
+}
+
+const char *__tsan_default_options(void)
+{
+    return "abort_on_error=1";
+}
+
 struct plan {
     const char *engine, *case_name, *json_path, *list_path, *expected_path;
     const char *level_text, *form_text;
