@@ -51,7 +51,7 @@ void legacy_source_rewind(LLVMValueRef function);
 void legacy_source_drop(LLVMValueRef function);
 
 /** Calls back for each direct call in the body of a materialised function, in the order of its
- * blocks, with how likely its shape and weights make it that one call of the function gets there
+ * blocks, with how likely LLVM's block frequencies make it that one call of the function gets there
  * (0 to 1). */
 void legacy_source_each_call(LLVMValueRef function,
                              void (*callback)(void *context, LLVMValueRef callee,

@@ -7,9 +7,9 @@
 
 #include "source_shim.hpp"
 
-#include "reach.hpp"
-
 #include <llvm/ADT/SmallPtrSet.h>
+#include <llvm/Analysis/BlockFrequencyInfo.h>
+#include <llvm/Analysis/BranchProbabilityInfo.h>
 #include <llvm/Analysis/LoopInfo.h>
 #include <llvm/IR/Constants.h>
 #include <llvm/IR/DebugInfo.h>
@@ -150,12 +150,16 @@ void legacy_source_each_call(LLVMValueRef Function, void (*Callback)(void *, LLV
     auto &F = *unwrap<llvm::Function>(Function);
     DominatorTree Dominators(F);
     LoopInfo Loops(Dominators);
-    legacy_reach Reach = legacy_reach_of(F, Loops);
-    for (BasicBlock &BB : F)
+    BranchProbabilityInfo Branches(F, Loops);
+    BlockFrequencyInfo Frequencies(F, Branches, Loops);
+    double Once = double(Frequencies.getEntryFreq().getFrequency());
+    for (BasicBlock &BB : F) {
+        double Often = double(Frequencies.getBlockFreq(&BB).getFrequency()) / Once;
         for (Instruction &I : BB)
             if (auto *Call = dyn_cast<CallBase>(&I))
                 if (auto *Callee = Call->getCalledFunction())
-                    Callback(Context, wrap(Callee), std::min(Reach.lookup(&BB), 1.0));
+                    Callback(Context, wrap(Callee), std::min(Often, 1.0));
+    }
 }
 
 void legacy_source_rewind(LLVMValueRef Function)
