@@ -11,13 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "expect.h"
-#include "jitduel/engine.h"
+#include "legacy_fixture.h"
 
-extern const struct jd_engine_ops jd_legacy_ops;
-
-static struct jd_error err;
-static struct jd_engine *engine;
 static struct {
     jmp_buf back;
     struct jd_error error;
@@ -32,53 +27,17 @@ static uintptr_t on_error(void *context, const char *name, const struct jd_error
     longjmp(handled.back, 1);
 }
 
-static void create(struct jd_engine_options options)
+static void create_handled(struct jd_engine_options options)
 {
-    options.struct_size = sizeof options;
     options.on_error = on_error;
-    jd_error_clear(&err);
-    expect_ok(jd_legacy_ops.create(&options, &engine, &err), &err);
+    create(options);
 }
 
 static int set_up(void **state)
 {
     (void)state;
-    create((struct jd_engine_options){0});
+    create_handled((struct jd_engine_options){0});
     return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    engine->ops->destroy(engine);
-    return 0;
-}
-
-static jd_module_id add(const char *name, const char *text)
-{
-    struct jd_ir ir = {text, strlen(text), name};
-    jd_module_id id;
-    expect_ok(engine->ops->add_module(engine, &ir, &id, &err), &err);
-    return id;
-}
-
-static uintptr_t find(const char *name)
-{
-    uintptr_t addr;
-    expect_ok(engine->ops->lookup(engine, name, &addr, &err), &err);
-    return addr;
-}
-
-static int call(const char *name)
-{
-    return ((int (*)(void))find(name))();
-}
-
-static struct jd_counters count(void)
-{
-    struct jd_counters counters = {.struct_size = sizeof counters};
-    expect_ok(engine->ops->counters(engine, &counters, &err), &err);
-    return counters;
 }
 
 static void one_partition_per_first_call(void **state)
@@ -262,8 +221,8 @@ static void full_arena_leaves_earlier_functions_running(void **state)
     char name[16];
     volatile int calls = 0;
     (void)state;
-    tear_down(NULL);
-    create((struct jd_engine_options){.arena_limit_bytes = 64 << 10});
+    destroy(NULL);
+    create_handled((struct jd_engine_options){.arena_limit_bytes = 64 << 10});
     add("first", "define i32 @first() { ret i32 1 }\n");
     assert_int_equal(call("first"), 1);
     for (volatile int i = 0; i < 1000; i++) {
@@ -381,7 +340,7 @@ static void lookup_does_not_depend_on_the_number_of_modules(void **state)
     assert_true(count().mappings < 40);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, destroy)
 
 int main(void)
 {

@@ -6,13 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "expect.h"
-#include "jitduel/engine.h"
+#include "legacy_fixture.h"
 
-extern const struct jd_engine_ops jd_legacy_ops;
-
-static struct jd_error err;
-static struct jd_engine *engine;
 static struct jd_error handled;
 
 static int substitute(void)
@@ -29,51 +24,15 @@ static uintptr_t on_error(void *context, const char *name, const struct jd_error
 
 static int set_up(void **state)
 {
-    struct jd_engine_options options = {.struct_size = sizeof options, .on_error = on_error};
     (void)state;
-    jd_error_clear(&err);
     handled = (struct jd_error)JD_ERROR_INIT;
-    expect_ok(jd_legacy_ops.create(&options, &engine, &err), &err);
+    create((struct jd_engine_options){.on_error = on_error});
     return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    engine->ops->destroy(engine);
-    return 0;
-}
-
-static jd_module_id add(const char *name, const char *text)
-{
-    struct jd_ir ir = {text, strlen(text), name};
-    jd_module_id id;
-    expect_ok(engine->ops->add_module(engine, &ir, &id, &err), &err);
-    return id;
 }
 
 static void removed(jd_module_id id)
 {
     expect_ok(engine->ops->remove_module(engine, id, &err), &err);
-}
-
-static uintptr_t find(const char *name)
-{
-    uintptr_t addr;
-    expect_ok(engine->ops->lookup(engine, name, &addr, &err), &err);
-    return addr;
-}
-
-static int call(const char *name)
-{
-    return ((int (*)(void))find(name))();
-}
-
-static struct jd_counters count(void)
-{
-    struct jd_counters counters = {.struct_size = sizeof counters};
-    expect_ok(engine->ops->counters(engine, &counters, &err), &err);
-    return counters;
 }
 
 /* x and y point to each other; the unit that needs them first fails when both have addresses. */
@@ -270,7 +229,7 @@ static void constructor_removes_a_module_with_constructors(void **state)
     assert_int_equal(runs, 0);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, destroy)
 
 int main(void)
 {
