@@ -11,14 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "expect.h"
-#include "jitduel/engine.h"
+#include "legacy_fixture.h"
 #include "throw_through.h"
 
-extern const struct jd_engine_ops jd_legacy_ops;
-
-static struct jd_error err;
-static struct jd_engine *engine;
 static struct jd_error handled;
 
 static int substitute(void)
@@ -35,36 +30,23 @@ static uintptr_t on_error(void *context, const char *name, const struct jd_error
 
 static int set_up(void **state)
 {
-    struct jd_engine_options options = {.struct_size = sizeof options, .on_error = on_error};
     (void)state;
     alarm(60); /* a deadlock shows as the signal that ends the test */
-    jd_error_clear(&err);
     handled = (struct jd_error)JD_ERROR_INIT;
-    expect_ok(jd_legacy_ops.create(&options, &engine, &err), &err);
+    create((struct jd_engine_options){.on_error = on_error});
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    (void)state;
-    engine->ops->destroy(engine);
+    destroy(state);
     alarm(0);
     return 0;
 }
 
-static jd_module_id add(const char *name, const char *text)
+static int (*function(const char *name))(void)
 {
-    struct jd_ir ir = {text, strlen(text), name};
-    jd_module_id id;
-    expect_ok(engine->ops->add_module(engine, &ir, &id, &err), &err);
-    return id;
-}
-
-static int (*find(const char *name))(void)
-{
-    uintptr_t addr;
-    expect_ok(engine->ops->lookup(engine, name, &addr, &err), &err);
-    return (int (*)(void))addr;
+    return (int (*)(void))find(name);
 }
 
 static void set_creator(jd_creator_fn creator, void *context)
@@ -103,7 +85,7 @@ static void threads_that_need_the_same_name_wait_for_the_creator(void **state)
     (void)state;
     set_creator(slow_creator, &asked);
     add("m", "declare i32 @made()\ndefine i32 @f() { %r = call i32 @made() ret i32 %r }\n");
-    int (*f)(void) = find("f");
+    int (*f)(void) = function("f");
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, call_it, (void *)(uintptr_t)f), 0);
     for (int i = 0; i < THREADS; i++) {
@@ -148,7 +130,7 @@ static void units_that_need_each_others_data(void **state)
     add("b", "@x = external global i32\n@y = global i32 100\n"
              "define i32 @g() { %x = load i32, ptr @x %y = load i32, ptr @y\n"
              "%s = add i32 %x, %y ret i32 %s }\n");
-    int (*f)(void) = find("f"), (*g)(void) = find("g");
+    int (*f)(void) = function("f"), (*g)(void) = function("g");
     assert_int_equal(pthread_create(&thread, NULL, call_after_meeting, (void *)(uintptr_t)g), 0);
     assert_int_equal(f(), 111);
     pthread_join(thread, &result);
@@ -188,9 +170,9 @@ static void handler_on_its_own_stack_interrupts_the_creator(void **state)
     set_creator(raising_creator, NULL);
     add("m", "declare i32 @made()\ndefine i32 @f() { %r = call i32 @made() ret i32 %r }\n"
              "define i32 @cold() { ret i32 7 }\n");
-    in_handler = find("cold");
+    in_handler = function("cold");
     handler_saw = 0;
-    assert_int_equal(find("f")(), 40);
+    assert_int_equal(function("f")(), 40);
     assert_int_equal(handler_saw, 7);
     sigaltstack(&before, NULL);
 }
@@ -231,10 +213,10 @@ static void thread_that_ends_in_the_creator_leaves_nothing_busy(void **state)
     skip_if_only_one_stack_is_followed();
     set_creator(exiting_creator, &asked);
     add("m", needs_made);
-    assert_int_equal(pthread_create(&thread, NULL, call_it, (void *)(uintptr_t)find("f")), 0);
+    assert_int_equal(pthread_create(&thread, NULL, call_it, (void *)(uintptr_t)function("f")), 0);
     pthread_join(thread, &result);
     assert_ptr_equal(result, &asked);
-    assert_int_equal(find("g")(), 1);
+    assert_int_equal(function("g")(), 1);
     assert_int_equal(asked, 2);
 }
 
@@ -260,13 +242,13 @@ static void thread_cancelled_in_the_creator_leaves_nothing_busy(void **state)
     skip_if_only_one_stack_is_followed();
     set_creator(waiting_creator, &asked);
     add("m", needs_made);
-    assert_int_equal(pthread_create(&thread, NULL, call_it, (void *)(uintptr_t)find("f")), 0);
+    assert_int_equal(pthread_create(&thread, NULL, call_it, (void *)(uintptr_t)function("f")), 0);
     while (!asked)
         usleep(1000);
     pthread_cancel(thread);
     pthread_join(thread, &result);
     assert_ptr_equal(result, PTHREAD_CANCELED);
-    assert_int_equal(find("g")(), 1);
+    assert_int_equal(function("g")(), 1);
 }
 
 static int throwing_creator(void *context, struct jd_engine *asking, const char *name,
@@ -287,9 +269,9 @@ static void exception_out_of_the_creator_is_an_error(void **state)
     (void)state;
     set_creator(throwing_creator, &asked);
     add("m", needs_made);
-    assert_int_equal(find("f")(), -1);
+    assert_int_equal(function("f")(), -1);
     assert_int_equal(handled.code, JD_E_UNSUPPORTED);
-    assert_int_equal(find("g")(), 1);
+    assert_int_equal(function("g")(), 1);
 }
 
 /* ---- forks and ends of the process ---- */
@@ -312,7 +294,7 @@ static void fork_in_the_creator_lets_both_go_on(void **state)
     (void)state;
     set_creator(forking_creator, &child);
     add("m", needs_made);
-    int result = find("g")();
+    int result = function("g")();
     if (!child)
         _exit(result == 1 ? 0 : 1);
     assert_int_equal(result, 1);
@@ -330,7 +312,7 @@ static void fork_while_another_thread_asks(void **state)
     (void)state;
     set_creator(slow_creator, &asked);
     add("m", "declare i32 @made()\ndefine i32 @f() { %r = call i32 @made() ret i32 %r }\n");
-    int (*f)(void) = find("f");
+    int (*f)(void) = function("f");
     assert_int_equal(pthread_create(&thread, NULL, call_it, (void *)(uintptr_t)f), 0);
     while (!asked)
         usleep(100);
@@ -367,7 +349,7 @@ static void first_calls_when_the_process_ends(void **state)
     add("m", text);
     pid_t child = fork();
     if (!child) {
-        find("f")();
+        function("f")();
         exit(1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -392,7 +374,7 @@ static void resolver_that_calls_what_is_not_compiled(void **state)
              "  %p = select i1 %c, ptr @two, ptr @one ret ptr %p }\n"
              "define i32 @f() { %a = call i32 @i() %b = call i32 @j()\n"
              "  %r = add i32 %a, %b ret i32 %r }\n");
-    int (*f)(void) = find("f");
+    int (*f)(void) = function("f");
     for (int t = 0; t < THREADS; t++)
         assert_int_equal(pthread_create(&threads[t], NULL, call_it, (void *)(uintptr_t)f), 0);
     for (int t = 0; t < THREADS; t++) {
