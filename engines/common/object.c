@@ -404,7 +404,7 @@ extern void __deregister_frame(void *begin);
 
 static void forget_frames(const struct jd_object *object)
 {
-    if (!object->is_published || !object->frame_section)
+    if (!object->has_frames)
         return;
     if (object->host.remove_frames)
         object->host.remove_frames(object->host.context, &object->blocks[JD_ARENA_CODE]);

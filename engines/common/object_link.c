@@ -174,17 +174,22 @@ static int relocate(struct jd_object *object, struct jd_error *err)
 
 /* --- All of it -------------------------------------------------------------------------------- */
 
+/* Entries without code are nothing that an unwinder can use. */
 static int add_frames(struct jd_object *object, struct jd_error *err)
 {
     const struct jd_object_place *place = &object->places[object->frame_section];
+    int result = JD_OK;
+    if (!object->has_block[JD_ARENA_CODE] || (!object->host.add_frames && !object->frame_section))
+        return JD_OK;
     if (object->host.add_frames)
-        return object->host.add_frames(
+        result = object->host.add_frames(
             object->host.context, &object->blocks[JD_ARENA_CODE],
             object->frame_section ? place->write : NULL, place->addr,
             object->frame_section ? object->elf.sections[object->frame_section].sh_size : 0, err);
-    if (object->frame_section)
+    else
         __register_frame((void *)place->addr);
-    return JD_OK;
+    object->has_frames = !result;
+    return result;
 }
 
 static void commit(struct jd_object *object)
@@ -212,7 +217,7 @@ int jd_object_link(struct jd_object *object, jd_object_resolve_fn resolve, void 
 
 int jd_object_publish(struct jd_object *object, struct jd_error *err)
 {
-    int result = object->has_block[JD_ARENA_CODE] ? add_frames(object, err) : JD_OK;
+    int result = add_frames(object, err);
     if (result)
         return result;
     commit(object);

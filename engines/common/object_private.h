@@ -42,6 +42,7 @@ struct jd_object {
     struct jd_arena_block blocks[JD_ARENA_KIND_COUNT];
     bool has_block[JD_ARENA_KIND_COUNT];
     bool is_linked, is_published;
+    bool has_frames; /* unwinders know it */
     uint64_t relocation_count;
 };
 

@@ -5,6 +5,7 @@
  */
 #include "expect.h"
 
+#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -204,6 +205,88 @@ static void memory_is_given_back(void **state)
     assert_true(after.committed_bytes <= before.committed_bytes + (1 << 20));
 }
 
+/* The assembler makes an empty .text even where nothing is in it: make it a comment. */
+static void *read_without_text(const char *path, size_t *out_bytes)
+{
+    char *bytes = read_file(path, out_bytes);
+    const Elf64_Ehdr *header = (const void *)bytes;
+    Elf64_Shdr *sections = (void *)(bytes + header->e_shoff);
+    for (unsigned i = 0; i < header->e_shnum; i++)
+        if (sections[i].sh_flags & SHF_EXECINSTR)
+            sections[i].sh_flags = 0;
+    return bytes;
+}
+
+/* libgcc aborts when it is told to forget what it was never told of. */
+static void frames_without_code_are_nobodys(void **state)
+{
+    struct jd_error err = JD_ERROR_INIT;
+    struct jd_object *object;
+    size_t size_bytes;
+    void *bytes = read_without_text(JD_OBJECT_FRAMES_ONLY, &size_bytes);
+    (void)state;
+    expect_ok(open_bytes(bytes, size_bytes, &object, &err), &err);
+    free(bytes);
+    expect_ok(jd_object_link(object, resolve, NULL, &err), &err);
+    expect_ok(jd_object_publish(object, &err), &err);
+    const struct jd_object_symbol *data = find(object, "frames_only_data");
+    assert_non_null(data);
+    assert_int_equal(*(const int *)data->addr, 7);
+    jd_object_close(object);
+}
+
+static unsigned frames_added, frames_removed;
+
+static int count_added(void *context, const struct jd_arena_block *code, void *write,
+                       uintptr_t frames_addr, size_t size_bytes, struct jd_error *err)
+{
+    (void)context;
+    (void)write;
+    (void)frames_addr;
+    (void)size_bytes;
+    (void)err;
+    assert_true(code->size_bytes > 0);
+    frames_added++;
+    return JD_OK;
+}
+
+static void count_removed(void *context, const struct jd_arena_block *code)
+{
+    (void)context;
+    assert_true(code->size_bytes > 0);
+    frames_removed++;
+}
+
+static void add_and_close(void *bytes, size_t size_bytes)
+{
+    struct jd_error err = JD_ERROR_INIT;
+    struct jd_object *object;
+    const struct jd_object_host host = {.arena = arena,
+                                        .arch = &jd_stub_arch_native,
+                                        .add_frames = count_added,
+                                        .remove_frames = count_removed};
+    expect_ok(jd_object_open(&host, bytes, size_bytes, "test.o", &object, &err), &err);
+    free(bytes);
+    expect_ok(jd_object_link(object, resolve, NULL, &err), &err);
+    expect_ok(jd_object_publish(object, &err), &err);
+    jd_object_close(object);
+}
+
+static void what_was_added_is_removed_once(void **state)
+{
+    size_t size_bytes;
+    void *bytes = read_without_text(JD_OBJECT_FRAMES_ONLY, &size_bytes);
+    (void)state;
+    frames_added = frames_removed = 0;
+    add_and_close(bytes, size_bytes);
+    assert_int_equal(frames_added, 0);
+    assert_int_equal(frames_removed, 0);
+    bytes = read_file(JD_OBJECT_ANSWER, &size_bytes);
+    add_and_close(bytes, size_bytes);
+    assert_int_equal(frames_added, 1);
+    assert_int_equal(frames_removed, 1);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -212,6 +295,8 @@ int main(void)
         cmocka_unit_test(refuses_thread_local_variables),
         cmocka_unit_test(refuses_other_cpus_and_damage),
         cmocka_unit_test(memory_is_given_back),
+        cmocka_unit_test(frames_without_code_are_nobodys),
+        cmocka_unit_test(what_was_added_is_removed_once),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
