@@ -10,8 +10,9 @@
 
 #include <stdbool.h>
 
-/** Tell the kernel that this process will ask. Again and again is harmless. Any thread. */
-void jd_core_sync_init(void);
+/** Tell the kernel that this process, and what it forks, will ask. False where it does not offer
+ * that. Again and again is harmless. Any thread. */
+bool jd_core_sync_init(void);
 /** When it returns, every thread of the process has passed a point after which it runs nothing that
  * it fetched before the call. False where the kernel does not offer it (before 4.16, or denied):
  * nothing was done. errno stays as it is. Any thread; costs an interruption of each CPU that runs

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core_sync.h"
 #include "target.h"
 
 extern const struct jd_engine_ops jd_legacy_ops;
@@ -129,6 +130,7 @@ static int init(struct legacy_engine *engine, const struct jd_engine_options *op
         result = legacy_speculation_create(&engine->options, &engine->speculation, err);
     if (result)
         return result;
+    engine->can_sync_cores = jd_core_sync_init();
     jd_stubs_init(&engine->stubs, engine->arena, &jd_stub_arch_native, legacy_resolve, engine);
     return define(engine, "__dso_handle", LEGACY_KIND_DATA, (uintptr_t)&engine->exits, err);
 }

@@ -92,8 +92,12 @@ struct legacy_site {
     struct legacy_symbol *callee;
     struct legacy_site *previous, *next; /* among the callee's sites */
     uintptr_t addr;                      /* of the field */
-    uint32_t type;                       /* relocation type */
     int32_t addend;
+    uint16_t type; /* of the relocation */
+    bool is_split; /* x86-64: lies across blocks (branch_patch.h), */
+    bool is_held;  /* and is being changed */
+    bool is_conditional;
+    unsigned char opcode, held_byte; /* of the displacement; lies under what holds */
 };
 
 enum { LEGACY_NO_STUB = UINT32_MAX, LEGACY_LARGE_MODULES_MAX = 16 };
@@ -177,6 +181,7 @@ struct legacy_engine {
     struct legacy_spent *first_spent, *last_spent; /* oldest first */
     size_t spent_bytes;
     struct jd_arena *arena;
+    bool can_sync_cores;
     struct legacy_unwind unwind;
     int perf_map; /* file descriptor or LEGACY_PERF_MAP_CLOSED */
     struct jd_stubs stubs;

@@ -3,12 +3,16 @@
  * Bound calls: where the branches of one function to another really go, read from its machine code,
  * before the callee has a body, when it has one, when it gets another and when it loses it.
  */
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 
+#include "core_sync.h"
 #include "expect.h"
 #include "jitduel/engine.h"
 
@@ -24,6 +28,25 @@ static struct {
 } compiled;
 static struct jd_error err;
 static struct jd_engine *engine;
+
+/* The kernel's part, counted and denied at will (ld --wrap). */
+static bool is_sync_denied;
+static int sync_count;
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
+
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+    if (number == SYS_membarrier) {
+        sync_count++;
+        if (is_sync_denied) {
+            errno = EPERM;
+            return -1;
+        }
+    }
+    return __real_syscall(number, a, b, c, d, e, f);
+}
 
 static void on_compiled(void *context, const char *name, uintptr_t code_addr, size_t code_bytes)
 {
@@ -74,8 +97,7 @@ static int call(const char *name)
     return ((int (*)(void))addr)();
 }
 
-/* Eight calls, of which some cannot be bound: their fields lie across two of the blocks in which a
- * CPU fetches (sites.c), three places of sixteen. */
+/* Eight calls, of which some may not be bound where the kernel does not help. */
 static const char caller_text[] = "declare i32 @callee()\n"
                                   "define i32 @caller() {\n"
                                   "  %a = call i32 @callee()\n"
@@ -90,15 +112,28 @@ static const char caller_text[] = "declare i32 @callee()\n"
                                   "  ret i32 %r\n}\n";
 enum { CALLS = 8, CALLS_BOUND_AT_LEAST = 4 };
 
-static int set_up(void **state)
+static int create(void)
 {
-    (void)state;
     struct jd_engine_options options = {.struct_size = sizeof options, .probe = &probe};
     jd_module_id id;
     memset(&compiled, 0, sizeof compiled);
     expect_ok(jd_legacy_ops.create(&options, &engine, &err), &err);
     add("caller.ll", caller_text, &id);
     return 0;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    is_sync_denied = false;
+    return create();
+}
+
+static int set_up_denied(void **state)
+{
+    (void)state;
+    is_sync_denied = true;
+    return create();
 }
 
 static int tear_down(void **state)
@@ -126,19 +161,65 @@ static void test_calls_are_bound_when_the_callee_is_compiled(void **state)
     assert_int_equal(call("caller"), 2);
 }
 
+/* Many calls, of which some lie across two blocks in which a CPU fetches (branch_patch.h). */
+static void add_many_calls(void)
+{
+    static char text[64 + 40 * CALLS * CALLS];
+    char *end = text;
+    end += sprintf(end, "declare i32 @callee()\ndefine i32 @caller2() {\n");
+    for (int i = 0; i < CALLS * CALLS; i++)
+        end += sprintf(end, "  %%c%d = call i32 @callee()\n", i);
+    sprintf(end, "  ret i32 %%c%d\n}\n", CALLS * CALLS - 1);
+    jd_module_id id;
+    add("caller2.ll", text, &id);
+}
+
+static void replace(const char *text, int expected)
+{
+    struct jd_ir ir = {text, strlen(text), "new.ll"};
+    assert_int_equal(engine->ops->recompile(engine, "callee", &ir, &err), expected);
+}
+
+static void test_all_calls_are_bound_where_cores_can_be_synchronised(void **state)
+{
+    (void)state;
+    jd_module_id id;
+    add_many_calls();
+    add("callee.ll", "define i32 @callee() { ret i32 1 }\n", &id);
+    assert_int_equal(call("caller2"), 1);
+    if (!jd_core_sync())
+        skip();
+    assert_int_equal(branches_to(compiled.callee.addr), CALLS * CALLS);
+    replace("define i32 @callee() { ret i32 2 }\n", JD_OK);
+    assert_int_equal(branches_to(compiled.callee.addr), CALLS * CALLS);
+    assert_int_equal(call("caller2"), 2);
+    expect_ok(engine->ops->free_function(engine, "callee", &err), &err);
+    assert_int_equal(branches_to(callee_stub()), CALLS * CALLS);
+}
+
+static void test_calls_of_a_compiled_callee_are_bound_at_link(void **state)
+{
+    (void)state;
+    jd_module_id id;
+    add("callee.ll", "define i32 @callee() { ret i32 1 }\n", &id);
+    assert_int_equal(call("callee"), 1);
+    add_many_calls();
+    is_sync_denied = false;
+    sync_count = 0;
+    assert_int_equal(call("caller2"), 1);
+    assert_int_equal(sync_count, 0); /* nobody runs what is not there yet */
+    if (jd_core_sync())
+        assert_int_equal(branches_to(compiled.callee.addr), CALLS * CALLS);
+}
+
 #if defined(__x86_64__)
 /* A CPU that fetches while the field is being replaced must not see half of it. */
-static void test_no_bound_field_lies_across_fetch_blocks(void **state)
+static void test_fields_across_fetch_blocks_need_the_kernel(void **state)
 {
     (void)state;
     jd_module_id id;
     int across = 0;
-    char text[64 + 40 * CALLS * CALLS], *end = text;
-    end += sprintf(end, "declare i32 @callee()\ndefine i32 @caller2() {\n");
-    for (int i = 0; i < CALLS * CALLS; i++)
-        end += sprintf(end, "  %%c%d = call i32 @callee()\n", i);
-    sprintf(end, "  ret i32 %%c0\n}\n");
-    add("caller2.ll", text, &id);
+    add_many_calls();
     add("callee.ll", "define i32 @callee() { ret i32 1 }\n", &id);
     assert_int_equal(call("caller2"), 1);
     const unsigned char *code = (const unsigned char *)compiled.caller.addr;
@@ -155,6 +236,26 @@ static void test_no_bound_field_lies_across_fetch_blocks(void **state)
         assert_int_equal(is_bound, !is_across);
     }
     assert_true(across > 0);
+}
+
+/* A program may give up system calls while it runs. */
+static void test_kernel_that_no_longer_helps_leaves_calls_where_they_go(void **state)
+{
+    (void)state;
+    jd_module_id id;
+    add_many_calls();
+    add("callee.ll", "define i32 @callee() { ret i32 1 }\n", &id);
+    assert_int_equal(call("caller2"), 1);
+    if (!jd_core_sync())
+        skip();
+    is_sync_denied = true;
+    replace("define i32 @callee() { ret i32 2 }\n", JD_E_LIMIT);
+    assert_string_equal(err.where, "membarrier");
+    jd_error_clear(&err);
+    assert_int_equal(call("caller2"), 1);
+    is_sync_denied = false;
+    replace("define i32 @callee() { ret i32 3 }\n", JD_OK);
+    assert_int_equal(call("caller2"), 3);
 }
 #endif
 
@@ -253,20 +354,76 @@ static void test_branches_change_while_threads_run_them(void **state)
     }
 }
 
+/* A signal that the engine does not put off (it might be a fault), whose handler runs the branches
+ * that this very thread is rewriting. */
+static int (*interrupted)(void);
+static volatile sig_atomic_t interruptions, wrong_results;
+
+static void run_the_branches(int number)
+{
+    (void)number;
+    int value = interrupted();
+    interruptions = interruptions + 1;
+    if (value < 1 || value > 10)
+        wrong_results = wrong_results + 1;
+}
+
+static void *keep_interrupting(void *argument)
+{
+    while (!has_ended) {
+        pthread_kill(*(pthread_t *)argument, SIGSYS);
+        nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+    }
+    return NULL;
+}
+
+static void test_handler_runs_branches_that_its_thread_rewrites(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 300 };
+    pthread_t self = pthread_self(), other;
+    jd_module_id id;
+    uintptr_t addr;
+    struct sigaction action = {.sa_handler = run_the_branches}, before;
+    add_many_calls();
+    add("callee.ll", "define i32 @callee() { ret i32 1 }\n", &id);
+    assert_int_equal(call("caller2"), 1);
+    expect_ok(engine->ops->lookup(engine, "caller2", &addr, &err), &err);
+    interrupted = (int (*)(void))addr;
+    sigaction(SIGSYS, &action, &before);
+    has_ended = false;
+    assert_int_equal(pthread_create(&other, NULL, keep_interrupting, &self), 0);
+    for (int i = 0; i < ROUNDS || (!interruptions && i < 100 * ROUNDS); i++) {
+        char text[64];
+        snprintf(text, sizeof text, "define i32 @callee() { ret i32 %d }\n", 1 + i % 10);
+        replace(text, JD_OK);
+    }
+    has_ended = true;
+    pthread_join(other, NULL);
+    sigaction(SIGSYS, &before, NULL);
+    assert_true(interruptions > 0);
+    assert_int_equal(wrong_results, 0);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_calls_are_bound_when_the_callee_is_compiled),
+        TEST(test_all_calls_are_bound_where_cores_can_be_synchronised),
+        TEST(test_calls_of_a_compiled_callee_are_bound_at_link),
 #if defined(__x86_64__)
-        TEST(test_no_bound_field_lies_across_fetch_blocks),
+        cmocka_unit_test_setup_teardown(test_fields_across_fetch_blocks_need_the_kernel,
+                                        set_up_denied, tear_down),
+        TEST(test_kernel_that_no_longer_helps_leaves_calls_where_they_go),
 #endif
         TEST(test_callee_of_a_module_that_came_later_is_bound),
         TEST(test_recompile_takes_the_calls_along),
         TEST(test_free_and_compile_again),
         TEST(test_removed_callee_leaves_no_branch_behind),
         TEST(test_branches_change_while_threads_run_them),
+        TEST(test_handler_runs_branches_that_its_thread_rewrites),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
