@@ -20,16 +20,6 @@ const char *jd_cell_status_name(enum jd_cell_status status)
     return names[status];
 }
 
-const char *jd_verdict_name(enum jd_verdict verdict)
-{
-    static const char *const names[] = {
-#define JD_VERDICT(name, text) text,
-        JD_VERDICTS(JD_VERDICT)
-#undef JD_VERDICT
-    };
-    return names[verdict];
-}
-
 void jd_analysis_destroy(struct jd_analysis *analysis)
 {
     if (!analysis)
@@ -164,7 +154,7 @@ static int summarise_metric(const struct jd_plan *plan, const struct jd_cell *ce
         goto out;
     out->has_interval = true;
     jd_rng_init(&rng, analysis_seed(plan, cell->id, metric));
-    rc = jd_stats_median_interval(&rng, values.processes, values.count, JD_ANALYSIS_CONFIDENCE,
+    rc = jd_stats_median_interval(&rng, values.processes, values.count, JD_VERDICT_CONFIDENCE,
                                   &out->interval, err);
 out:
     analysis_values_fini(&values);

@@ -17,12 +17,7 @@
 #include "plan.h"
 #include "record.h"
 #include "stats.h"
-
-#define JD_ANALYSIS_CONFIDENCE 0.95
-#define JD_ANALYSIS_ALPHA 0.05
-#define JD_ANALYSIS_MINIMUM_EFFECT 0.02
-/** "No difference" is said when the whole interval lies within this; otherwise nothing is known. */
-#define JD_ANALYSIS_SAME_WITHIN 0.05
+#include "verdict.h"
 
 /** JD_STATUS(NAME, "text") */
 #define JD_CELL_STATUSES(JD_STATUS)                                                                \
@@ -38,23 +33,6 @@ enum jd_cell_status {
     JD_CELL_STATUSES(JD_STATUS)
 #undef JD_STATUS
         JD_CELL_STATUS_COUNT
-};
-
-/** JD_VERDICT(NAME, "text") */
-#define JD_VERDICTS(JD_VERDICT)                                                                    \
-    JD_VERDICT(FASTER, "faster")                                                                   \
-    JD_VERDICT(SLOWER, "slower")                                                                   \
-    JD_VERDICT(SMALLER, "smaller")                                                                 \
-    JD_VERDICT(LARGER, "larger")                                                                   \
-    JD_VERDICT(NO_DIFFERENCE, "no difference")                                                     \
-    JD_VERDICT(INCONCLUSIVE, "inconclusive")                                                       \
-    JD_VERDICT(DISQUALIFIED, "disqualified")
-
-enum jd_verdict {
-#define JD_VERDICT(name, text) JD_VERDICT_##name,
-    JD_VERDICTS(JD_VERDICT)
-#undef JD_VERDICT
-        JD_VERDICT_COUNT
 };
 
 struct jd_metric_summary {
@@ -123,8 +101,7 @@ int jd_analysis_create(const struct jd_plan *plan, const struct jd_sample *sampl
 /** NULL is accepted. */
 void jd_analysis_destroy(struct jd_analysis *analysis);
 
-/** Names as in reports; borrowed, static. */
+/** Name as in reports; borrowed, static. */
 const char *jd_cell_status_name(enum jd_cell_status status);
-const char *jd_verdict_name(enum jd_verdict verdict);
 
 #endif

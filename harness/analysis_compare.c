@@ -38,7 +38,7 @@ static int compare_values(const struct jd_plan *plan, const struct jd_cell *cell
     out->ratio = results[0]->metrics[metric].stats.median / base;
     jd_rng_init(&rng, analysis_seed(plan, cells[0]->id * plan->cell_count + cells[1]->id, metric));
     rc = jd_stats_ratio_interval(&rng, a.processes, a.count, b.processes, b.count,
-                                 JD_ANALYSIS_CONFIDENCE, &out->interval, err);
+                                 JD_VERDICT_CONFIDENCE, &out->interval, err);
     if (!rc)
         rc = jd_stats_rank_test(a.one_each, a.count, b.one_each, b.count, &out->p, err);
 out:
@@ -138,7 +138,7 @@ static int correct_all(struct jd_analysis *analysis, struct jd_error *err)
     for (int family = 0; !rc && family <= JD_METRIC_COUNT; family++)
         rc = correct_family(analysis, family, p, err);
     free(p);
-    analysis->samples_needed = jd_stats_samples_needed(analysis->family_size, JD_ANALYSIS_ALPHA);
+    analysis->samples_needed = jd_stats_samples_needed(analysis->family_size, JD_VERDICT_ALPHA);
     return rc;
 }
 
@@ -167,7 +167,7 @@ static int measure_power(const struct jd_analysis *analysis, const struct jd_cel
     memcpy(pool, values[0].one_each, values[0].count * sizeof *pool);
     memcpy(pool + values[0].count, values[1].one_each, values[1].count * sizeof *pool);
     jd_rng_init(&rng, analysis_seed(analysis->plan, cells[0]->id, pair->metric));
-    rc = jd_stats_power(&rng, pool, count, JD_ANALYSIS_ALPHA, JD_ANALYSIS_ALPHA / (double)family,
+    rc = jd_stats_power(&rng, pool, count, JD_VERDICT_ALPHA, JD_VERDICT_ALPHA / (double)family,
                         &pair->power, err);
 out:
     free(pool);
@@ -197,7 +197,7 @@ static int add_pair(struct jd_analysis *analysis, const struct jd_cell *first, s
     pair->ratio = numbers.ratio;
     pair->interval = numbers.interval;
     pair->p = numbers.p;
-    pair->is_significant = numbers.p < JD_ANALYSIS_ALPHA;
+    pair->is_significant = numbers.p < JD_VERDICT_ALPHA;
     analysis->significant_pair_count += pair->is_significant;
     return measure_power(analysis, cells, pair, err);
 }
@@ -235,48 +235,24 @@ static int calibrate(struct jd_analysis *analysis, struct jd_error *err)
 
 /* ---- verdicts ---- */
 
-static enum jd_verdict direction(const struct jd_comparison *comparison)
-{
-    if (jd_metric_is_size(comparison->metric))
-        return comparison->ratio < 1 ? JD_VERDICT_SMALLER : JD_VERDICT_LARGER;
-    return comparison->ratio < 1 ? JD_VERDICT_FASTER : JD_VERDICT_SLOWER;
-}
-
-/* Distance from 1 that treats twice and half alike. */
-static double effect_of(double ratio)
-{
-    return ratio >= 1 ? ratio - 1 : 1 / ratio - 1;
-}
-
 static void decide(const struct jd_analysis *analysis, struct jd_comparison *c)
 {
     enum jd_regime regime = c->engine->regime;
-    bool is_calibrated = analysis->regimes[regime].is_calibrated;
     /* The calibration watches the headline; other metrics have their own noise and only the
      * minimum effect. */
-    bool is_blind = is_calibrated && c->is_primary && !analysis->regimes[regime].can_detect;
-    c->has_floor = !is_blind;
-    c->floor = JD_ANALYSIS_MINIMUM_EFFECT;
-    if (is_calibrated && c->is_primary)
-        c->floor = fmax(c->floor, analysis->regimes[regime].detectable_effect);
-    bool is_significant = c->p_holm < JD_ANALYSIS_ALPHA;
-    bool is_within = effect_of(c->interval.low) < JD_ANALYSIS_SAME_WITHIN &&
-                     effect_of(c->interval.high) < JD_ANALYSIS_SAME_WITHIN;
-    if (is_blind) {
-        c->verdict = JD_VERDICT_INCONCLUSIVE;
-        snprintf(c->reason, sizeof c->reason, "the calibration could not detect any effect");
-    } else if (is_significant && effect_of(c->ratio) >= c->floor) {
-        c->verdict = direction(c);
-    } else if (is_within) {
-        c->verdict = JD_VERDICT_NO_DIFFERENCE;
-        snprintf(c->reason, sizeof c->reason, "the interval is within %g %%",
-                 100 * JD_ANALYSIS_SAME_WITHIN);
-    } else {
-        c->verdict = JD_VERDICT_INCONCLUSIVE;
-        snprintf(c->reason, sizeof c->reason, "%s",
-                 is_significant ? "significant, but below what this run can tell apart"
-                                : "not significant after correction");
+    bool is_calibrated = analysis->regimes[regime].is_calibrated && c->is_primary;
+    struct jd_evidence evidence = {.ratio = c->ratio,
+                                   .interval = c->interval,
+                                   .p_holm = c->p_holm,
+                                   .floor = JD_VERDICT_MINIMUM_EFFECT,
+                                   .is_size = jd_metric_is_size(c->metric)};
+    if (is_calibrated) {
+        evidence.is_blind = !analysis->regimes[regime].can_detect;
+        evidence.floor = fmax(evidence.floor, analysis->regimes[regime].detectable_effect);
     }
+    c->has_floor = !evidence.is_blind;
+    c->floor = evidence.floor;
+    c->verdict = jd_verdict_decide(&evidence, c->reason, sizeof c->reason);
 }
 
 int analysis_compare(struct jd_analysis *analysis, struct jd_error *err)

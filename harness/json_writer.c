@@ -75,8 +75,8 @@ static json_t *options(const struct jd_report *report)
     return json_pack("{s:o, s:o, s:f, s:f, s:f, s:o}", "timeout_s",
                      real_if(report->timeout_s > 0, report->timeout_s), "memory_limit_bytes",
                      report->memory_limit_bytes ? whole(report->memory_limit_bytes) : json_null(),
-                     "confidence", JD_ANALYSIS_CONFIDENCE, "alpha", JD_ANALYSIS_ALPHA,
-                     "minimum_effect", JD_ANALYSIS_MINIMUM_EFFECT, "benchmark_args",
+                     "confidence", JD_VERDICT_CONFIDENCE, "alpha", JD_VERDICT_ALPHA,
+                     "minimum_effect", JD_VERDICT_MINIMUM_EFFECT, "benchmark_args",
                      strings(report->benchmark_args, report->benchmark_arg_count));
 }
 

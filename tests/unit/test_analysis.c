@@ -117,7 +117,7 @@ static void test_small_difference_is_no_verdict(void **state)
     const struct jd_comparison *c = primary(&made);
     assert_true(c->p_holm < 0.001);
     assert_int_equal(c->verdict, JD_VERDICT_NO_DIFFERENCE);
-    assert_true(c->floor >= JD_ANALYSIS_MINIMUM_EFFECT);
+    assert_true(c->floor >= JD_VERDICT_MINIMUM_EFFECT);
     unmake(&made);
 }
 
