@@ -11,8 +11,9 @@
 #include <stdlib.h>
 
 extern int __cxa_atexit(void (*function)(void *), void *argument, void *dso_handle);
-/* The program's own; without one ThreadSanitizer's __cxa_atexit does not hand on the argument. */
-extern void *__dso_handle __attribute__((visibility("hidden")));
+/* Whose registrations these are: not the executable's, which a host may have reasons to tell from
+ * them, and not nobody's, for whom ThreadSanitizer's __cxa_atexit does not hand on the argument. */
+static char own_handle;
 
 /* Entries stay allocated: the C library holds their addresses until it has called them at exit. */
 struct jd_exit_entry {
@@ -133,7 +134,7 @@ int jd_exit_register(void (*function)(void *), void *argument, void *dso_handle)
     }
     pthread_mutex_unlock(&lock);
     if (list && entry)
-        return __cxa_atexit(at_exit, entry, &__dso_handle);
+        return __cxa_atexit(at_exit, entry, &own_handle);
     free(entry);
     return list ? -1 : __cxa_atexit(function, argument, dso_handle);
 }

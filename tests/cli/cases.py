@@ -99,6 +99,8 @@ for engine in ("legacy", "mcjit"):
 
 run("order_on_return", "order.ll", code=3, out=r"c1 c2 main a2 a1 object d1 d2")
 run("order_on_exit", "order.ll", words=["exit"], code=3, out=r"c1 c2 main a2 a1 object d1 d2")
+run("order_of_handlers", "handlers.ll", code=9, out=r"third second first end ")
+run("constructor_arguments", "arguments.ll", words=["word"], code=6, out=r"2 word 1\n")
 
 END = {"return": ("r", 4, r"bye\n"), "exit": ("e", 5, r"bye\n"), "early_exit": ("_", 7, None),
        "quick_exit": ("q", 8, None), "thread_exit": ("t", 6, r"bye\n"),
