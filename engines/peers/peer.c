@@ -388,8 +388,10 @@ static int run_structors(struct peer *peer, bool is_destructor, struct jd_error 
         uintptr_t addr;
         result = peer_lookup(&peer->base, runs[is_destructor ? count - 1 - i : i].symbol->name,
                              &addr, err);
-        if (!result)
+        if (!result && is_destructor)
             ((void (*)(void))addr)();
+        else if (!result)
+            jd_target_call_constructor(addr, &peer->options);
     }
     free(runs);
     return result;
