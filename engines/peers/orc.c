@@ -25,14 +25,6 @@ static _Thread_local struct {
     struct jd_diagnostics diagnostics;   /* of contexts that ORC makes */
 } noted;
 
-const char *orc_plain_name(const char *name)
-{
-    static const char own[] = "jitduel:";
-    const char *rest =
-        strncmp(name, own, sizeof own - 1) ? NULL : strchr(name + sizeof own - 1, ':');
-    return rest ? rest + 1 : name;
-}
-
 void orc_note_error(struct orc_peer *orc, const char *function, const struct jd_error *error)
 {
     noted.orc = orc;
@@ -346,10 +338,16 @@ int orc_name_module(struct orc_peer *orc, const struct peer_module *module, stru
 }
 
 /* The layer puts a module's data into a part of its own; a table of labels in it would refer to a
- * function that is elsewhere, and LLVM crashes. */
+ * function that is elsewhere, and LLVM crashes, as it does for an ifunc without its resolver. */
 static int check_parts(const struct peer_module *module, struct jd_error *err)
 {
     size_t length;
+    LLVMValueRef ifunc = LLVMGetFirstGlobalIFunc(module->llvm);
+    if (ifunc)
+        return jd_fail(err, JD_E_UNSUPPORTED, module->name,
+                       "'%s' is an ifunc, which ORC's compile-on-demand layer cannot part from its "
+                       "resolver",
+                       LLVMGetValueName2(ifunc, &length));
     for (LLVMValueRef g = LLVMGetFirstGlobal(module->llvm); g; g = LLVMGetNextGlobal(g))
         if (LLVMGetInitializer(g) && peer_has_label(LLVMGetInitializer(g)))
             return jd_fail(err, JD_E_UNSUPPORTED, module->name,
@@ -364,6 +362,8 @@ static int take(struct peer *peer, struct peer_module *module, bool is_on_demand
 {
     struct orc_peer *orc = (struct orc_peer *)peer;
     int result = is_on_demand ? check_parts(module, err) : JD_OK;
+    if (!result && is_on_demand)
+        result = orc_promote_locals(module, module->llvm, true, err);
     if (!result)
         result = orc_name_module(orc, module, err);
     LLVMOrcThreadSafeModuleRef safe =

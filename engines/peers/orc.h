@@ -44,10 +44,19 @@ int orc_take_error(struct orc_peer *orc, LLVMErrorRef error, const char *where,
                    struct jd_error *err);
 /** Notes why a function cannot be compiled, for whoever learns of it on this thread. */
 void orc_note_error(struct orc_peer *orc, const char *function, const struct jd_error *error);
-/** The name in the IR of what has a name of ours ("jitduel:body.3:name"). Within `name`. */
-const char *orc_plain_name(const char *name);
 /** Where a first call goes that cannot be made: asks the error handler, calls what it says. */
 uintptr_t orc_failure_addr(void);
+
+/* --- orc_names.c ------------------------------------------------------------------------------ */
+
+/** The name in the IR of what has a name of ours ("jitduel:body.3:name"). Within `name`. */
+const char *orc_plain_name(const char *name);
+/** A name of ours for a value of the module. Owned by the caller; NULL: no memory. */
+char *orc_own_name(const struct peer_module *module, const char *what, LLVMValueRef global);
+/** Makes what is local in the module's IR global, under a name that nothing else has; with
+ * `keeps_aliasees` all but what has an alias. Errors: NO_MEMORY. */
+int orc_promote_locals(const struct peer_module *module, LLVMModuleRef llvm, bool keeps_aliasees,
+                       struct jd_error *err);
 
 /** What the back ends on ORC have in common, and those of them that compile whole modules. */
 #define ORC_BACKEND .size_bytes = sizeof(struct orc_peer), .define = orc_define, .find = orc_find

@@ -146,50 +146,6 @@ static void find_kept(struct division *division)
         read_kept(division);
 }
 
-/* --- Names
- * -------------------------------------------------------------------------------------------- */
-
-static char *name_of(struct division *division, const char *what, LLVMValueRef global)
-{
-    size_t length;
-    const char *name = LLVMGetValueName2(global, &length);
-    char *made;
-    name += length && name[0] == '\01';
-    if (asprintf(&made, "jitduel:%s.%u:%s", what, division->module->number, orc_plain_name(name)) >=
-        0)
-        return made;
-    division->result =
-        jd_fail(division->err, JD_E_NO_MEMORY, division->module->name, "no room for a name");
-    return NULL;
-}
-
-/* Parts are modules: they can share what has a name outside only. */
-static void promote(struct division *division, LLVMValueRef global)
-{
-    LLVMLinkage linkage = LLVMGetLinkage(global);
-    if (division->result || (linkage != LLVMInternalLinkage && linkage != LLVMPrivateLinkage))
-        return;
-    char *name = name_of(division, "local", global);
-    if (!name)
-        return;
-    LLVMSetValueName2(global, name, strlen(name));
-    LLVMSetLinkage(global, LLVMExternalLinkage);
-    free(name);
-}
-
-static void promote_locals(struct division *division)
-{
-    LLVMModuleRef m = division->source;
-    for (LLVMValueRef f = LLVMGetFirstFunction(m); f; f = LLVMGetNextFunction(f))
-        promote(division, f);
-    for (LLVMValueRef g = LLVMGetFirstGlobal(m); g; g = LLVMGetNextGlobal(g))
-        promote(division, g);
-    for (LLVMValueRef a = LLVMGetFirstGlobalAlias(m); a; a = LLVMGetNextGlobalAlias(a))
-        promote(division, a);
-    for (LLVMValueRef i = LLVMGetFirstGlobalIFunc(m); i; i = LLVMGetNextGlobalIFunc(i))
-        promote(division, i);
-}
-
 /* --- One function
  * ------------------------------------------------------------------------------------- */
 
@@ -297,7 +253,7 @@ static void define_stub(struct division *division, LLVMValueRef function, const 
 static void define_function(struct division *division, LLVMValueRef function)
 {
     struct part *part = calloc(1, sizeof *part);
-    char *body_name = name_of(division, "body", function);
+    char *body_name = orc_own_name(division->module, "body", function);
     if (!part || !body_name) {
         free(body_name);
         free(part);
@@ -358,7 +314,7 @@ static void divide(struct division *division)
         return;
     LLVMStripModuleDebugInfo(division->source);
     drop_lists(division->source);
-    promote_locals(division);
+    division->result = orc_promote_locals(division->module, division->source, false, division->err);
     if (!division->result)
         find_kept(division);
     if (division->result)

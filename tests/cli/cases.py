@@ -79,12 +79,9 @@ for level in "0123":
     run("opt_" + level, "hello.ll", "-O", level, code=1, out=HELLO + r"\n")
 run("entry", "hello.ll", "--entry", "other", code=77)
 run("no_lazy", "hello.ll", "--no-lazy", words=["x"], code=2, out=HELLO + r"\[x\]\n")
-run("verify", "hello.ll", "--verify", code=1, out=HELLO + r"\n")
-run("passes", "hello.ll", "--passes=instcombine,simplifycfg", code=1, out=HELLO + r"\n")
-run("passes_unknown", "hello.ll", "--passes=no-such-pass", code=64,
-    err=one_line(r".*no-such-pass.*"))
-run("cpu", "hello.ll", "--cpu=generic", code=1, out=HELLO + r"\n")
-run("features_none", "hello.ll", "--features=", code=1, out=HELLO + r"\n")
+for option in ("verify", "passes=instcombine,simplifycfg", "cpu=generic", "features="):
+    run(option.split("=", 1)[0], "hello.ll", "--" + option, code=1, out=HELLO + r"\n")
+run("passes_unknown", "hello.ll", "--passes=no-such", code=64, err=one_line(r".*no-such.*"))
 # Peers answer to the C library's start-up and to linkers in their own ways.
 for engine in ("legacy", "mcjit"):
     for level in "02":
@@ -202,8 +199,9 @@ run("unresolved_taken", "unresolved.ll", words=["x"], code=65,
     err=one_line(r".*nowhere_to_be_found.*--load LIBRARY.*--extra-archive FILE\)"))
 run("unresolved_untaken", "unresolved.ll", code=lambda c: 0 if is_lazy(c) else 65,
     err=lambda c: None if is_lazy(c) else one_line(r".*nowhere_to_be_found.*"))
-run("unresolved_no_lazy", "unresolved.ll", "--no-lazy", words=["x"], code=65, out=r"(before\n)?",
-    err=one_line(r".*nowhere_to_be_found.*"))
+for name, options in {"named": [], "no_lazy": ["--no-lazy"]}.items():
+    run("unresolved_" + name, "unresolved.ll", *options, words=["x"], code=65,
+        out=r"(before\n)?", err=one_line(r".*nowhere_to_be_found.*"))
 
 
 def stats_of_failure(context):
