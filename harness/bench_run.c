@@ -67,6 +67,20 @@ static void watch_signals(void)
 
 /* ---- samples ---- */
 
+/* Whole rounds go to a shard: each machine has every workload under every engine. */
+static bool is_ours(const struct jd_bench_job *job, const struct jd_plan_item *item)
+{
+    return !job->shard_count || item->process % job->shard_count == job->shard_index - 1;
+}
+
+static size_t count_ours(const struct jd_bench_job *job)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < job->plan->item_count; i++)
+        count += is_ours(job, &job->plan->items[i]);
+    return count;
+}
+
 static void take(struct bench *bench, const struct jd_sample *sample)
 {
     struct cell_state *cell = &bench->cells[bench->job->plan->items[sample->position].cell];
@@ -90,7 +104,8 @@ static int replay(void *context, const struct jd_sample *sample, struct jd_error
     struct bench *bench = context;
     const struct jd_plan *plan = bench->job->plan;
     if (sample->position >= plan->item_count || bench->is_taken[sample->position] ||
-        sample->process != plan->items[sample->position].process)
+        sample->process != plan->items[sample->position].process ||
+        !is_ours(bench->job, &plan->items[sample->position]))
         return jd_fail(err, JD_E_BAD_FILE, "journal", "a sample has no place in this plan");
     take(bench, sample);
     return JD_OK;
@@ -124,9 +139,10 @@ static int take_all(struct bench *bench, struct jd_error *err)
 {
     const struct jd_plan *plan = bench->job->plan;
     int rc = JD_OK;
-    jd_progress_init(&bench->progress, plan->item_count, bench->sample_count, bench->job->is_quiet);
+    jd_progress_init(&bench->progress, count_ours(bench->job), bench->sample_count,
+                     bench->job->is_quiet);
     for (size_t i = 0; !rc && !is_interrupted && i < plan->item_count; i++) {
-        if (bench->is_taken[i])
+        if (bench->is_taken[i] || !is_ours(bench->job, &plan->items[i]))
             continue;
         if (bench->cells[plan->items[i].cell].is_given_up)
             bench->progress.done++;
@@ -148,8 +164,9 @@ static json_t *limits(const struct jd_bench_job *job)
     json_t *args = json_array();
     for (size_t i = 0; i < job->benchmark_arg_count; i++)
         json_array_append_new(args, json_string(job->benchmark_args[i]));
-    return json_pack("{s:f, s:I, s:o}", "timeout_s", job->timeout_s, "memory_limit_bytes",
-                     (json_int_t)job->memory_limit_bytes, "benchmark_args", args);
+    return json_pack("{s:f, s:I, s:o, s:i, s:i}", "timeout_s", job->timeout_s, "memory_limit_bytes",
+                     (json_int_t)job->memory_limit_bytes, "benchmark_args", args, "shard_index",
+                     (int)job->shard_index, "shard_count", (int)job->shard_count);
 }
 
 static int open_journal(struct bench *bench, struct jd_error *err)
@@ -179,7 +196,8 @@ static bool is_complete(const struct bench *bench)
 {
     const struct jd_plan *plan = bench->job->plan;
     for (size_t i = 0; i < plan->item_count; i++)
-        if (!bench->is_taken[i] && !bench->cells[plan->items[i].cell].is_given_up)
+        if (is_ours(bench->job, &plan->items[i]) && !bench->is_taken[i] &&
+            !bench->cells[plan->items[i].cell].is_given_up)
             return false;
     return true;
 }
@@ -203,6 +221,8 @@ static int write_report(struct bench *bench, const struct jd_analysis *analysis,
                                      .memory_limit_bytes = job->memory_limit_bytes,
                                      .benchmark_args = job->benchmark_args,
                                      .benchmark_arg_count = job->benchmark_arg_count,
+                                     .shard_index = job->shard_index,
+                                     .shard_count = job->shard_count,
                                      .timer_overhead_ns = jd_clock_overhead_ns()};
     json_t *object = jd_report_to_json(&report);
     int rc = object ? jd_json_file_write(job->report_path, object, err)
@@ -276,7 +296,7 @@ int jd_bench_run_job(const struct jd_bench_job *job)
     int rc = init(&bench, job, &err);
     if (!rc && bench.sample_count && !job->is_quiet)
         fprintf(stderr, "jitduel: %zu of %zu samples are there already\n", bench.sample_count,
-                job->plan->item_count);
+                count_ours(job));
     if (!rc)
         rc = take_all(&bench, &err);
     if (!rc)

@@ -18,8 +18,9 @@ struct jd_bench_job {
     const char *program;     /**< this program's file, absolute: children are started from it */
     const char *report_path; /**< absolute; the journal is beside it, with ".journal" */
     bool can_resume, is_quiet;
-    double timeout_s;            /**< 0: each workload's own */
-    uint64_t memory_limit_bytes; /**< 0: none */
+    unsigned shard_index, shard_count; /**< part 1..count of the rounds; count 0: all */
+    double timeout_s;                  /**< 0: each workload's own */
+    uint64_t memory_limit_bytes;       /**< 0: none */
     const char *const *benchmark_args;
     size_t benchmark_arg_count;
     const char *const *command_line;

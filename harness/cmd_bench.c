@@ -4,6 +4,7 @@
  * name only.
  */
 #include <argp.h>
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <regex.h>
@@ -27,6 +28,7 @@ struct bench_command {
     const char **workloads;
     const char *suite, *report;
     bool is_list, can_resume, is_quiet, has_no_warm, has_no_calibration;
+    unsigned shard_index, shard_count;
     double timeout_s;
     uint64_t memory_limit_bytes;
     const char *benchmark_args[JD_CHILD_BENCHMARK_ARGS];
@@ -48,7 +50,8 @@ enum option_key {
     KEY_NO_WARM,
     KEY_NO_CALIBRATION,
     KEY_REGIME,
-    KEY_LIST
+    KEY_LIST,
+    KEY_SHARD
 };
 
 static const struct argp_option options[] = {
@@ -72,6 +75,10 @@ static const struct argp_option options[] = {
      "address space of a sample's process (suffix K, M or G; default: none)", 3},
     {"out", 'o', "FILE", 0, "the report (default: report.json); FILE.journal while running", 4},
     {"resume", KEY_RESUME, NULL, 0, "go on with a run that was killed, from its journal", 4},
+    {"shard", KEY_SHARD, "K/N", 0,
+     "only the K-th of N parts: every N-th round of the plan, each with every workload and engine; "
+     "'jitduel merge' joins the reports",
+     4},
     {"list", KEY_LIST, NULL, 0, "show the plan and run nothing", 4},
     {"quiet", 'q', NULL, 0, "no progress, only failures and the summary", 4},
     {0}};
@@ -140,6 +147,16 @@ static int set_timeout(struct bench_command *bench, const char *text)
     bench->timeout_s = strtod(text, &end);
     if (end == text || *end || !(bench->timeout_s >= 0.001 && bench->timeout_s <= 86400))
         return jd_cli_usage(&bench->err, "--timeout", "'%s' is not between 0.001 and 86400", text);
+    return 0;
+}
+
+static int set_shard(struct bench_command *bench, const char *text)
+{
+    char end;
+    if (sscanf(text, "%u/%u%c", &bench->shard_index, &bench->shard_count, &end) != 2 ||
+        !isdigit((unsigned char)*text) || bench->shard_index < 1 ||
+        bench->shard_index > bench->shard_count || bench->shard_count > JD_PLAN_SAMPLES_MAX)
+        return jd_cli_usage(&bench->err, "--shard", "'%s' is not K/N with 1 <= K <= N", text);
     return 0;
 }
 
@@ -223,6 +240,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return set_timeout(bench, arg);
     case KEY_REGIME:
         return add_regime(bench, arg);
+    case KEY_SHARD:
+        return set_shard(bench, arg);
     case ARGP_KEY_ARG:
         if (!state->quoted)
             return jd_cli_usage(&bench->err, arg, "unexpected word (see 'jitduel bench --help')");
@@ -406,6 +425,8 @@ static int run(struct bench_command *bench, const struct jd_plan *plan, const ch
                                      .report_path = report_path,
                                      .can_resume = bench->can_resume,
                                      .is_quiet = bench->is_quiet,
+                                     .shard_index = bench->shard_index,
+                                     .shard_count = bench->shard_count,
                                      .timeout_s = bench->timeout_s,
                                      .memory_limit_bytes = bench->memory_limit_bytes,
                                      .benchmark_args = bench->benchmark_args,
@@ -432,6 +453,10 @@ static int plan_and_run(struct bench_command *bench, const struct jd_catalogue *
         goto out;
     if (bench->is_list)
         jd_summary_plan(stdout, plan);
+    else if (bench->shard_count > plan->round_count)
+        rc = jd_fail(&bench->err, JD_E_USAGE, "--shard",
+                     "%u parts of %zu rounds: some would be empty (--samples)", bench->shard_count,
+                     plan->round_count);
     else
         *out_code = run(bench, plan, program, report_path);
 out:

@@ -319,12 +319,6 @@ static void decide(const struct jd_compare *compare, struct jd_change_row *row)
 
 /* ---- the machines ---- */
 
-static bool is_hardware(size_t fact)
-{
-    return fact == JD_FACT_PLACE_arch || fact == JD_FACT_PLACE_cpu_model ||
-           fact == JD_FACT_PLACE_emulation;
-}
-
 static void add_difference(struct jd_compare *compare, const char *name, const char *base,
                            const char *now, bool forbids_times)
 {
@@ -350,7 +344,7 @@ static void look_at_machines(struct jd_compare *compare)
     for (size_t i = 0; i < JD_FACT_COUNT; i++)
         if (jd_fact_places[i].is_stable && strcmp(base->facts[i], now->facts[i]) != 0)
             add_difference(compare, jd_fact_places[i].name, base->facts[i], now->facts[i],
-                           is_hardware(i));
+                           jd_fact_is_hardware(i));
     add_count(compare, "cpu_online_count", base->cpu_online_count, now->cpu_online_count);
     add_count(compare, "page_size_bytes", base->page_size_bytes, now->page_size_bytes);
 }

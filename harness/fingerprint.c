@@ -25,6 +25,12 @@ const struct jd_fact_place jd_fact_places[JD_FACT_COUNT] = {
 #undef JD_FACT
 };
 
+bool jd_fact_is_hardware(size_t fact)
+{
+    return fact == JD_FACT_PLACE_arch || fact == JD_FACT_PLACE_cpu_model ||
+           fact == JD_FACT_PLACE_emulation;
+}
+
 static void set(char *fact, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void set(char *fact, const char *format, ...)

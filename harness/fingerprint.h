@@ -83,4 +83,8 @@ enum {
 };
 extern const struct jd_fact_place jd_fact_places[JD_FACT_COUNT];
 
+/** Whether times of machines that differ in this fact (index in jd_fact_places) say nothing of each
+ * other. */
+bool jd_fact_is_hardware(size_t fact);
+
 #endif

@@ -57,13 +57,17 @@ size_t jd_report_reasons(const struct jd_report *report, char reasons[][JD_REASO
     if (strcmp(machine->sanitizer, "none") != 0)
         REASON("built with sanitizer %.60s", machine->sanitizer);
     if (report->build.has_assertions)
-        REASON("assertions are on");
+        REASON(JD_REASON_ASSERTIONS);
     if (report->build.dirty == 1)
         REASON("the source tree has changes that are in no commit");
     if (machine->is_emulated)
         REASON("the processor is emulated");
     if (!report->is_complete)
-        REASON("the run was interrupted");
+        REASON(report->merged_count ? "samples are missing" : "the run was interrupted");
+    if (report->shard_count > 1)
+        REASON("part %u of %u of a plan", report->shard_index, report->shard_count);
+    if (report->mixed)
+        REASON("the parts' machines differ in %.90s", report->mixed);
 #undef REASON
     return count;
 }
@@ -80,7 +84,7 @@ static json_t *options(const struct jd_report *report)
                      strings(report->benchmark_args, report->benchmark_arg_count));
 }
 
-static json_t *meta(const struct jd_report *report)
+static json_t *measured_meta(const struct jd_report *report)
 {
     const struct jd_build *build = &report->build;
     return json_pack(
@@ -91,6 +95,18 @@ static json_t *meta(const struct jd_report *report)
         build->git_revision, "git_dirty",
         build->dirty < 0 ? json_string("unavailable") : json_boolean(build->dirty), "preset",
         build->preset, "resumed_count", whole(report->resumed_count), "options", options(report));
+}
+
+static json_t *meta(const struct jd_report *report)
+{
+    json_t *object = measured_meta(report);
+    if (report->shard_count)
+        json_object_set_new(object, "shard",
+                            json_pack("{s:i, s:i}", "index", (int)report->shard_index, "count",
+                                      (int)report->shard_count));
+    if (report->merged_count)
+        json_object_set_new(object, "merged_count", whole(report->merged_count));
+    return object;
 }
 
 static json_t *fingerprint(const struct jd_fingerprint *from)
@@ -112,15 +128,20 @@ static json_t *fingerprint(const struct jd_fingerprint *from)
     return object;
 }
 
-static json_t *caps(uint32_t bits)
+const char *jd_cap_name(unsigned bit)
 {
     static const char *const names[] = {
         "lazy",      "remove_module", "recompile",  "free_function", "set_lazy", "redefine_symbol",
         "lazy_data", "gran_module",   "gran_block", "add_object",    "peer"};
+    return bit < sizeof names / sizeof *names ? names[bit] : NULL;
+}
+
+static json_t *caps(uint32_t bits)
+{
     json_t *array = json_array();
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    for (unsigned i = 0; jd_cap_name(i); i++)
         if (bits & 1u << i)
-            json_array_append_new(array, json_string(names[i]));
+            json_array_append_new(array, json_string(jd_cap_name(i)));
     return array;
 }
 

@@ -28,6 +28,7 @@ static const struct command {
     {"list", jd_cmd_list, "show engines, workloads or suites"},
     {"run", jd_cmd_run, "run a program from LLVM IR"},
     {"bench", jd_cmd_bench, "measure workloads under engines and write a report"},
+    {"merge", jd_cmd_merge, "make one report of the parts that 'bench --shard' wrote"},
     {"compare", jd_cmd_compare, "say what a newer report has lost or won against an older one"},
     {"synth", synth, "generate IR of a given shape"},
     {"child", jd_cmd_child, NULL},

@@ -239,6 +239,7 @@ static void add_rounds(struct jd_plan *plan, const struct group *groups, size_t 
     for (size_t i = 0; i < plan->cell_count; i++)
         if (plan->cells[i].samples > rounds)
             rounds = plan->cells[i].samples;
+    plan->round_count = rounds;
     jd_rng_init(&rng, plan->seed);
     for (size_t round = 0; round < rounds; round++) {
         for (size_t i = 0; i < plan->group_count; i++)

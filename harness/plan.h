@@ -79,7 +79,7 @@ struct jd_plan {
     size_t cell_count;
     struct jd_plan_item *items; /**< in running order */
     size_t item_count;
-    size_t block_count, group_count;
+    size_t block_count, group_count, round_count;
     struct jd_plan_skip *skips;
     size_t skip_count;
     uint64_t seed;

@@ -33,6 +33,28 @@ static int load(const char *path, json_t **out, struct jd_error *err)
     return JD_OK;
 }
 
+static int check_schema(const json_t *root, const char *path, struct jd_error *err)
+{
+    const char *schema = json_string_value(json_object_get(root, "schema"));
+    if (!schema)
+        return jd_fail(err, JD_E_BAD_FILE, path, "is not a report: it names no schema");
+    if (strcmp(schema, "jitduel-report/1") != 0)
+        return jd_fail(err, JD_E_BAD_FILE, path,
+                       "its schema is '%.60s'; this program reads jitduel-report/1", schema);
+    return JD_OK;
+}
+
+int jd_report_json_load(const char *path, json_t **out, struct jd_error *err)
+{
+    *out = NULL;
+    int result = load(path, out, err);
+    if (!result && (result = check_schema(*out, path, err))) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    return result;
+}
+
 /* jansson says which member is missing or of another type. */
 static int bad(const struct jd_report_file *file, const char *part, const json_error_t *problem,
                struct jd_error *err)
@@ -42,17 +64,6 @@ static int bad(const struct jd_report_file *file, const char *part, const json_e
 }
 
 /* ---- its parts ---- */
-
-static int read_schema(struct jd_report_file *file, struct jd_error *err)
-{
-    const char *schema = json_string_value(json_object_get(file->root, "schema"));
-    if (!schema)
-        return jd_fail(err, JD_E_BAD_FILE, file->path, "is not a report: it names no schema");
-    if (strcmp(schema, "jitduel-report/1") != 0)
-        return jd_fail(err, JD_E_BAD_FILE, file->path,
-                       "its schema is '%.60s'; this program reads jitduel-report/1", schema);
-    return JD_OK;
-}
 
 static json_int_t count_or_unavailable(const json_t *object, const char *name)
 {
@@ -223,9 +234,8 @@ int jd_report_file_open(const char *path, struct jd_report_file **out, struct jd
     if (!file)
         return jd_fail(err, JD_E_NO_MEMORY, path, "no memory for a report");
     file->path = path;
-    if ((result = load(path, &file->root, err)) || (result = read_schema(file, err)) ||
-        (result = read_head(file, err)) || (result = read_regimes(file, err)) ||
-        (result = read_cells(file, err))) {
+    if ((result = jd_report_json_load(path, &file->root, err)) || (result = read_head(file, err)) ||
+        (result = read_regimes(file, err)) || (result = read_cells(file, err))) {
         jd_report_file_close(file);
         return result;
     }

@@ -45,6 +45,9 @@ struct jd_report_file {
     json_t *root; /**< owns the texts */
 };
 
+/** Load JSON from `path` and check that it is a report of this schema; no more. New; errors as
+ * below. */
+int jd_report_json_load(const char *path, json_t **out, struct jd_error *err);
 /** Read the report at `path` (borrowed until close). Errors: IO, NO_MEMORY, BAD_FILE with the
  * place: not JSON, another schema, a member that is missing or of another type. */
 int jd_report_file_open(const char *path, struct jd_report_file **out, struct jd_error *err);

@@ -22,111 +22,9 @@ import tempfile
 import time
 
 sys.dont_write_bytecode = True
-TIMEOUT_S = 100
 
-GOOD = ("define main print_args\n", "[{file}]\n", 0)
-
-
-class Failure(Exception):
-    """The case failed, and why."""
-
-
-class Skip(Exception):
-    """The case cannot be judged here, and why."""
-
-
-def check(condition, what, *values):
-    if not condition:
-        raise Failure(what % values if values else what)
-
-
-def equal(got, wanted, what):
-    check(got == wanted, "%s is %r, not %r", what, got, wanted)
-
-
-class Bench:
-    """A catalogue in a folder of its own, and jitduel to run it."""
-
-    def __init__(self, tools, folder):
-        self.tools, self.folder = tools, folder
-        self.report_path = os.path.join(folder, "report.json")
-        self.journal_path = self.report_path + ".journal"
-        for name in ("source/kernels", "source/suites", "bitcode/t"):
-            os.makedirs(os.path.join(folder, name))
-        self.program = tools["fake"]
-        self.lines = []
-
-    def path(self, *names):
-        return os.path.join(self.folder, *names)
-
-    def write(self, name, text):
-        with open(self.path(name), "w", encoding="utf-8") as file:
-            file.write(text)
-
-    def workload(self, name, script, output, exit_code=0, more="", suite="cold"):
-        """One workload of the fake engine, and its line in the suite `test`."""
-        ir = self.path("bitcode", "t", name + ".fake")
-        os.makedirs(self.path("source", "kernels", name), exist_ok=True)
-        self.write("bitcode/t/%s.fake" % name, "fake\n" + script)
-        self.write("source/kernels/%s/expected.txt" % name, output.replace("{file}", ir))
-        self.write("source/kernels/%s/%s.workload" % (name, name),
-                   "name = t/%s\nsummary = does what its script says\nfiles = %s\n"
-                   "expected = expected.txt\nexit_code = %d\n%s" % (name, ir, exit_code, more))
-        self.lines.append("t/%s %s : for the test\n" % (name, suite))
-
-    def good(self, name="good", **more):
-        self.workload(name, *GOOD, **more)
-
-    def command(self, *args, suite="test"):
-        self.write("source/suites/test.suite",
-                   "summary = for tests\nprocesses = 3\nlevels = O0\n\n" + "".join(self.lines))
-        words = ["--suite", suite] if suite else []
-        return (self.tools["emulator"] +
-                [self.program, "bench", "--out", self.report_path] + words + list(args))
-
-    def environment(self):
-        """Signals are the program's business, also where a sanitizer would take them."""
-        taken = ("segv", "sigbus", "sigfpe", "sigill", "abort")
-        asan = os.environ.get("ASAN_OPTIONS", "") + "".join(":handle_%s=0" % s for s in taken)
-        return dict(os.environ, JITDUEL_WORKLOADS=self.path("source"),
-                    JITDUEL_BITCODE=self.path("bitcode"), TERM="dumb", ASAN_OPTIONS=asan)
-
-    def start(self, *args, suite="test", **more):
-        return subprocess.Popen(self.command(*args, suite=suite), env=self.environment(),
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
-
-    def run(self, *args, code=0, suite="test", **more):
-        process = self.start(*args, suite=suite, **more)
-        self.out, self.err = process.communicate(timeout=TIMEOUT_S)
-        check(process.returncode == code, "exit code %d, not %d\n--- stdout\n%s\n--- stderr\n%s",
-              process.returncode, code, self.out, self.err)
-        return self
-
-    def report(self):
-        """The report, checked against its schema."""
-        with open(self.report_path, encoding="utf-8") as file:
-            report = json.load(file)
-        validate(self.tools, report)
-        return report
-
-
-def validate(tools, report):
-    import jsonschema
-    with open(tools["report_schema"], encoding="utf-8") as file:
-        schema = json.load(file)
-    errors = list(jsonschema.Draft202012Validator(schema).iter_errors(report))
-    check(not errors, "%d schema errors, first: %s: %s", len(errors),
-          list(errors[0].path) if errors else "", errors[0].message[:300] if errors else "")
-
-
-def samples(report):
-    return [sample for cell in report["cells"] for sample in cell["samples"]]
-
-
-def one_line(text, part):
-    lines = text.splitlines()
-    check(len(lines) == 1 and part in lines[0], "not one line with %r: %r", part, text)
-
+from bench_catalogue import (GOOD, TIMEOUT_S, Bench, Failure, Skip, check, equal, one_line, samples,
+                             validate)  # noqa: E402
 
 # ---- a run -------------------------------------------------------------------------------------
 
@@ -564,6 +462,124 @@ def case_schema_is_strict(bench):
         except Failure:
             continue
         raise Failure("the schema allows " + spoil.__name__)
+
+
+# ---- parts of a plan ---------------------------------------------------------------------------
+
+def positions(report):
+    return sorted(s["position"] for s in samples(report))
+
+
+def part(bench, name, *args, code=0):
+    """A report of its own, kept under another name."""
+    bench.run(*args, code=code)
+    path = bench.path(name)
+    os.rename(bench.report_path, path)
+    with open(path, encoding="utf-8") as file:
+        report = json.load(file)
+    validate(bench.tools, report)
+    return path, report
+
+
+def merge(bench, *paths, code=0):
+    done = subprocess.run(bench.tools["emulator"] + [bench.program, "merge", bench.report_path,
+                                                     *paths],
+                          capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    check(done.returncode == code, "merge ends with %d, not %d: %s%s", done.returncode, code,
+          done.stdout, done.stderr)
+    return done
+
+
+def case_parts_make_the_whole(bench):
+    for name in "abc":
+        bench.good(name)
+    bench.workload("wrong", "define main print_args\n", "something else\n")
+    _, whole = part(bench, "whole.json", "--samples", "5", code=1)
+    paths = []
+    for k in (1, 2, 3):
+        path, report = part(bench, "part%d.json" % k, "--samples", "5", "--shard", "%d/3" % k,
+                            code=1)
+        paths.append(path)
+        equal(report["complete"], True, "complete")
+        equal(report["meta"]["shard"], {"index": k, "count": 3}, "shard")
+        check("part %d of 3 of a plan" % k in report["unpublishable_reasons"], "no reason: %r",
+              report["unpublishable_reasons"])
+        equal({s["process"] % 3 for s in samples(report)}, {k - 1}, "rounds")
+    done = merge(bench, *paths[::-1])
+    check(done.stdout.endswith("report: " + bench.report_path + "\n"), "last line: %r", done.stdout)
+    merged = bench.report()
+    equal(merged["complete"], True, "complete")
+    equal(merged["meta"]["merged_count"], 3, "merged")
+    check("shard" not in merged["meta"], "still a shard")
+    for name in ("plan", "fingerprint"):
+        for member in set(whole[name]) - {"load_average_1m"}:
+            equal(merged[name][member], whole[name][member], name + "." + member)
+    equal([(c["workload"], c["engine"], c["label"], c["status"]) for c in merged["cells"]],
+          [(c["workload"], c["engine"], c["label"], c["status"]) for c in whole["cells"]], "cells")
+    good = [p for c in whole["cells"] if c["status"] == "ok" for p in positions({"cells": [c]})]
+    check(set(good) <= set(positions(merged)), "samples are missing")
+    for cell in merged["cells"]:
+        equal(positions({"cells": [cell]}), [s["position"] for s in cell["samples"]], "order")
+        if cell["status"] == "ok":
+            equal(cell["summary"]["metrics"]["wall_ns"]["n"], 5, "samples in the summary")
+    equal(len(merged["calibration"]["pairs"]), len(whole["calibration"]["pairs"]), "pairs")
+
+
+def case_missing_parts_are_told(bench):
+    bench.good()
+    paths = [part(bench, "part%d.json" % k, "--samples", "4", "--shard", "%d/3" % k)[0]
+             for k in (1, 2)]
+    merge(bench, *paths)
+    report = bench.report()
+    equal(report["complete"], False, "complete")
+    check("samples are missing" in report["unpublishable_reasons"], "no reason: %r",
+          report["unpublishable_reasons"])
+
+
+def case_parts_that_do_not_fit_are_refused(bench):
+    bench.good()
+    first, _ = part(bench, "first.json", "--samples", "4", "--shard", "1/2")
+    second, data = part(bench, "second.json", "--samples", "4", "--shard", "2/2")
+    other, _ = part(bench, "other.json", "--samples", "4", "--shard", "2/2", "--seed", "2")
+    slow, _ = part(bench, "slow.json", "--samples", "4", "--shard", "2/2", "--timeout", "9")
+
+    def changed(name, change):
+        copied = copy.deepcopy(data)
+        change(copied)
+        bench.write(name, json.dumps(copied))
+        return bench.path(name)
+
+    cpu = changed("cpu.json", lambda r: r["fingerprint"].update(cpu_model="Another CPU"))
+    git = changed("git.json", lambda r: r["meta"].update(git_revision="0" * 40))
+    place = changed("place.json", lambda r: samples(r)[0].update(position=10 ** 6))
+    twice = changed("twice.json", lambda r: samples(r)[0].update(
+        position=samples(r)[1]["position"]))
+    broken = changed("broken.json", lambda r: samples(r)[0].update(wall_ns="long"))
+    bench.write("text.json", "{")
+    for paths, code, wanted in (([first], 64, "two parts or more"), ([first, first], 64, "too"),
+                                ([first, other], 64, "another plan"),
+                                ([first, slow], 64, "another time limit"),
+                                ([first, cpu], 64, "another cpu_model"),
+                                ([first, git], 64, "another revision"),
+                                ([first, place], 65, "no place in the plan"),
+                                ([first, twice], 65, "the same place"),
+                                ([first, broken], 65, "wall_ns"),
+                                ([first, bench.path("text.json")], 65, "line 1"),
+                                ([first, bench.path("none.json")], 66, "No such file")):
+        one_line(merge(bench, *paths, code=code).stderr, wanted)
+        check(not os.path.exists(bench.report_path), "a report was written for %r", paths)
+    kernel = changed("kernel.json", lambda r: r["fingerprint"].update(kernel="Linux 99"))
+    merge(bench, first, kernel)
+    check("the parts' machines differ in kernel" in bench.report()["unpublishable_reasons"],
+          "the other kernel is not told")
+    merge(bench, first, second)
+
+
+def case_shards_must_be_numbers(bench):
+    bench.good()
+    for text in ("0/2", "3/2", "1", "1/2x", "/2", "-1/2", "a/b", "1/0"):
+        one_line(bench.run("--shard", text, code=64).err, "--shard")
+    one_line(bench.run("--samples", "2", "--shard", "1/3", code=64).err, "some would be empty")
 
 
 def can_start_itself(tools):
