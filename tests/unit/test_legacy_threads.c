@@ -159,12 +159,10 @@ static int raising_creator(void *context, struct jd_engine *asking, const char *
     return JD_OK;
 }
 
-static void handler_on_its_own_stack_interrupts_the_creator(void **state)
+static void interrupt_the_creator_on(void *memory, size_t bytes)
 {
-    static char memory[1 << 16];
-    stack_t stack = {.ss_sp = memory, .ss_size = sizeof memory}, before;
+    stack_t stack = {.ss_sp = memory, .ss_size = bytes}, before;
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
-    (void)state;
     sigaltstack(&stack, &before);
     sigaction(SIGUSR1, &action, NULL);
     set_creator(raising_creator, NULL);
@@ -175,6 +173,21 @@ static void handler_on_its_own_stack_interrupts_the_creator(void **state)
     assert_int_equal(function("f")(), 40);
     assert_int_equal(handler_saw, 7);
     sigaltstack(&before, NULL);
+}
+
+static void handler_on_its_own_stack_interrupts_the_creator(void **state)
+{
+    static char memory[1 << 16];
+    (void)state;
+    interrupt_the_creator_on(memory, sizeof memory);
+}
+
+/* As if the creator had been left by longjmp, but for what sigaltstack says. */
+static void handler_on_a_part_of_the_threads_stack_interrupts_the_creator(void **state)
+{
+    char memory[1 << 16];
+    (void)state;
+    interrupt_the_creator_on(memory, sizeof memory);
 }
 
 /* ---- a creator that does not return ---- */
@@ -452,6 +465,7 @@ int main(void)
         TEST(threads_that_need_the_same_name_wait_for_the_creator),
         TEST(units_that_need_each_others_data),
         TEST(handler_on_its_own_stack_interrupts_the_creator),
+        TEST(handler_on_a_part_of_the_threads_stack_interrupts_the_creator),
         TEST(thread_that_ends_in_the_creator_leaves_nothing_busy),
         TEST(thread_cancelled_in_the_creator_leaves_nothing_busy),
         TEST(exception_out_of_the_creator_is_an_error),
