@@ -32,7 +32,8 @@ struct legacy_source *legacy_source_create(LLVMModuleRef module, bool *out_has_a
 void legacy_source_destroy(struct legacy_source *source);
 LLVMModuleRef legacy_source_module(const struct legacy_source *source);
 /** The global (function, variable, alias or ifunc) of that object-file name; NULL when none. Also
- * finds names that IR spells with a leading \1. Constant time. */
+ * finds names that IR spells with a leading \1, and those that its calling convention adorns.
+ * Constant time. */
 LLVMValueRef legacy_source_find(const struct legacy_source *source, const char *name);
 /** Calls back for each symbol that module asm defines. */
 void legacy_source_each_asm_symbol(const struct legacy_source *source,

@@ -107,11 +107,21 @@ LLVMModuleRef legacy_source_module(const legacy_source *S)
     return wrap(S->M.get());
 }
 
+// LLVM's Mangler adds "@@" and the bytes of the arguments to vectorcall functions, on ELF too.
+static GlobalValue *findVectorCall(const Module &M, StringRef Name)
+{
+    GlobalValue *GV = M.getNamedValue(Name.substr(0, Name.rfind("@@")));
+    auto *F = GV ? dyn_cast_or_null<Function>(GV->getAliaseeObject()) : nullptr;
+    return F && F->getCallingConv() == CallingConv::X86_VectorCall ? GV : nullptr;
+}
+
 LLVMValueRef legacy_source_find(const legacy_source *S, const char *Name)
 {
     if (GlobalValue *GV = S->M->getNamedValue(Name))
         return wrap(GV);
-    return wrap(S->M->getNamedValue((Twine("\1") + Name).str()));
+    if (GlobalValue *GV = S->M->getNamedValue((Twine("\1") + Name).str()))
+        return wrap(GV);
+    return StringRef(Name).contains("@@") ? wrap(findVectorCall(*S->M, Name)) : nullptr;
 }
 
 void legacy_source_each_asm_symbol(const legacy_source *S, void (*Callback)(void *, const char *),

@@ -176,6 +176,24 @@ static void empty_body_has_an_address(void **state)
     assert_int_equal(count().functions_compiled, 2);
 }
 
+#if defined(__x86_64__)
+/* LLVM writes f@@8 into the object for a function f of this calling convention. */
+static void adorned_names_are_those_of_their_functions(void **state)
+{
+    static const char text[] =
+        "define x86_vectorcallcc i32 @f(i32 %a) { %r = add i32 %a, 1 ret i32 %r }\n"
+        "@also = alias i32 (i32), ptr @f\n"
+        "declare x86_vectorcallcc i32 @h(i32)\n"
+        "define i32 @g() { %a = call x86_vectorcallcc i32 @f(i32 1)\n"
+        "  %b = call x86_vectorcallcc i32 @h(i32 %a)\n"
+        "  %r = call x86_vectorcallcc i32 @also(i32 %b) ret i32 %r }\n";
+    (void)state;
+    add("m", text);
+    add("n", "define x86_vectorcallcc i32 @h(i32 %a) { %r = mul i32 %a, 10 ret i32 %r }\n");
+    assert_int_equal(call("g"), 21);
+}
+#endif
+
 static void freed_function_compiles_again(void **state)
 {
     struct jd_counters before, after;
@@ -353,6 +371,9 @@ int main(void)
         TEST(recompile_leads_every_way_to_the_new_body),
         TEST(failed_recompile_changes_nothing),
         TEST(empty_body_has_an_address),
+#if defined(__x86_64__)
+        TEST(adorned_names_are_those_of_their_functions),
+#endif
         TEST(freed_function_compiles_again),
         TEST(uncompilable_callee_leaves_the_rest_running),
         TEST(full_arena_leaves_earlier_functions_running),
