@@ -98,7 +98,7 @@ static void destruct_at_exit(int status, void *context)
     struct jd_program *program = context;
     struct jd_error err = JD_ERROR_INIT;
     (void)status;
-    if (program->engine && program->times.main_ns && jd_program_destruct(program, &err) != JD_OK)
+    if (program->engine && jd_program_has_started() && jd_program_destruct(program, &err) != JD_OK)
         program_fail(program, &err);
 }
 

@@ -495,8 +495,9 @@ fake("fake_order", "define main exit_3\nconstructor say_constructed\ndestructor 
      code=3, out=r"constructed\nmain, no line end, registered second\nregistered first\n"
      r"destructed\n")
 fake("fake_return_259", "define main return_259\n", code=3)
-fake("fake_constructor_exits", "define main argc\nconstructor exit_9\n", "--stats", "stats.json",
-     code=9, check=stats(exit_code=9, time_to_main_ns=None))
+fake("fake_constructor_exits", "define main argc\nconstructor exit_9\n"
+     "destructor say_destructed\n", "--stats", "stats.json", code=9, out=r"destructed\n",
+     check=stats(exit_code=9, time_to_main_ns=None))
 fake("fake_destructor_exits", "define main argc\ndestructor exit_9\n", "--stats", "stats.json",
      code=9, check=stats(exit_code=9))
 fake("fake_early_exit", "define main _exit_7\n", code=7)
