@@ -495,8 +495,8 @@ fake("fake_order", "define main exit_3\nconstructor say_constructed\ndestructor 
      code=3, out=r"constructed\nmain, no line end, registered second\nregistered first\n"
      r"destructed\n")
 fake("fake_return_259", "define main return_259\n", code=3)
-fake("fake_constructor_exits", "define main argc\nconstructor exit_9\n"
-     "destructor say_destructed\n", "--stats", "stats.json", code=9, out=r"destructed\n",
+fake("fake_constructor_exits", "define main argc\nconstructor exit_9\ndestructor say_destructed\n",
+     "--stats", "stats.json", code=9, out=r"destructed\n",
      check=stats(exit_code=9, time_to_main_ns=None))
 fake("fake_destructor_exits", "define main argc\ndestructor exit_9\n", "--stats", "stats.json",
      code=9, check=stats(exit_code=9))
@@ -508,10 +508,9 @@ fake("fake_fork_exit", "define main fork_exit\ndestructor say_destructed\n", "--
 fake("fake_thread_exit", "define main thread_exit\ndestructor say_destructed\n", "--stats",
      "stats.json", code=6, out=r"destructed\n", check=stats(exit_code=6))
 fake("fake_own_handler", "define main own_handler\n", code=44)
-fake("fake_death_segv", "define main segv\n", signal=signal.SIGSEGV,
-     err=one_line(r"p\.ll: program died of signal 11 \(Segmentation fault\)"))
-fake("fake_death_overflow", "define main stack_overflow\n", signal=signal.SIGSEGV,
-     err=one_line(r"p\.ll: program died of signal 11 \(Segmentation fault\)"))
+for death in ("segv", "stack_overflow"):
+    fake("fake_death_" + death, f"define main {death}\n", signal=signal.SIGSEGV,
+         err=one_line(r"p\.ll: program died of signal 11 \(Segmentation fault\)"))
 fake("fake_death_abort", "define main abort\n", signal=signal.SIGABRT,
      err=one_line(r"p\.ll: program died of signal 6 \(Aborted\)"))
 for phase in ("parse", "codegen", "resolve"):
