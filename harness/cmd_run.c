@@ -310,7 +310,8 @@ static int report_file(struct run *run, int code)
 static int check_object(struct run *run, size_t number)
 {
     const struct jd_ir *file = &run->objects[number];
-    bool is_archive = file->size_bytes >= 7 && !memcmp(file->bytes, "!<arch>", 7);
+    bool is_archive = file->size_bytes >= 7 &&
+                      (!memcmp(file->bytes, "!<arch>", 7) || !memcmp(file->bytes, "!<thin>", 7));
     if (is_archive == run->is_archive[number])
         return JD_OK;
     return jd_fail(&run->err, JD_E_BAD_FILE, file->name,
