@@ -218,7 +218,7 @@ static void destroy(struct jd_engine *base)
     for (size_t i = 0; i < engine->tls_control_count; i++)
         free(engine->tls_controls[i]);
     free(engine->tls_controls);
-    free(engine->user_symbols);
+    free(engine->told_symbols);
     free(engine->cpu);
     free(engine->features);
     free(engine->ir_passes);
@@ -257,24 +257,19 @@ static int add_object(struct jd_engine *base, const void *bytes, size_t size_byt
 static int define_locked(struct mcjit_engine *engine, const char *name, uintptr_t addr,
                          struct jd_error *err)
 {
-    struct mcjit_symbol **list =
-        mcjit_grow(engine->user_symbols, engine->user_symbol_count, sizeof *engine->user_symbols);
     struct mcjit_symbol *symbol;
     int result = mcjit_symbol_intern(&engine->symbols, name, strlen(name), &symbol, err);
-    if (list)
-        engine->user_symbols = list;
     if (result)
         return result;
-    if (!list)
-        return jd_fail(err, JD_E_NO_MEMORY, name, "no room for the definition");
     if (symbol->is_bound)
         return jd_fail(err, JD_E_UNSUPPORTED, name,
                        "compiled code uses it already; MCJIT cannot rebind it");
     if (symbol->is_defined_in_asm)
         return jd_fail(err, JD_E_UNSUPPORTED, name,
                        "file-level assembly defines it, which cannot give way");
-    if (!symbol->is_user_defined)
-        list[engine->user_symbol_count++] = symbol;
+    result = mcjit_tell_always(engine, symbol, err);
+    if (result)
+        return result;
     symbol->is_user_defined = true;
     symbol->addr = addr;
     return JD_OK;

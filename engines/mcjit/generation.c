@@ -262,6 +262,18 @@ int mcjit_generation_compile(struct mcjit_generation *generation, LLVMModuleRef 
     return result ? result : mcjit_memory_check(generation->memory, err);
 }
 
+/* Every declared name has its address: what is missing is code generation's own. */
+static int take_link_message(char *message, struct jd_error *err)
+{
+    static const char missing[] = "Symbol not found: ";
+    if (strncmp(message, missing, sizeof missing - 1))
+        return jd_llvm_take_message(err, JD_E_UNRESOLVED, "link", message);
+    jd_fail(err, JD_E_UNRESOLVED, message + sizeof missing - 1,
+            "unresolved: called by generated code and defined nowhere");
+    LLVMDisposeMessage(message);
+    return JD_E_UNRESOLVED;
+}
+
 int mcjit_generation_finalize(struct mcjit_generation *generation, struct jd_error *err)
 {
     struct guarded arguments = {.generation = generation, .name = LINK_NAME};
@@ -272,7 +284,7 @@ int mcjit_generation_finalize(struct mcjit_generation *generation, struct jd_err
     if (result)
         return result;
     if (LLVMExecutionEngineGetErrMsg(generation->engine, &message))
-        return jd_llvm_take_message(err, JD_E_UNRESOLVED, "link", message);
+        return take_link_message(message, err);
     if (!arguments.addr)
         return jd_fail(err, JD_E_INTERNAL, "link", "MCJIT did not link");
     result = mcjit_memory_check(generation->memory, err);

@@ -105,9 +105,9 @@ struct mcjit_engine {
     size_t archive_count;
     struct mcjit_module **modules; /* modules[number - 1] */
     size_t module_count;
-    size_t pending_from; /* modules below this index are not pending */
-    struct mcjit_symbol **user_symbols;
-    size_t user_symbol_count;
+    size_t pending_from;                /* modules below this index are not pending */
+    struct mcjit_symbol **told_symbols; /* every generation is told where these are */
+    size_t told_symbol_count;
     struct jd_host_tls_control **tls_controls; /* of the process's variables; owned */
     size_t tls_control_count;
     struct mcjit_generation *generation; /* newest; may be retired */
@@ -301,6 +301,15 @@ int mcjit_check_creators(struct mcjit_engine *engine, uintptr_t frame_addr, stru
  * STATE (from within a creator, for what it is being asked), those of the creator. */
 int mcjit_select_closure(struct mcjit_engine *engine, struct mcjit_selection *selection,
                          struct jd_error *err);
+/** A name was missing that no IR declares, since only code generation calls it. If a module or an
+ * archive has it, select that; from here on every generation is told where it is.
+ * *out_is_progress: it is worth another try. Errors: jd_object_open, DUPLICATE, NO_MEMORY. */
+int mcjit_provide(struct mcjit_engine *engine, struct mcjit_selection *selection, const char *name,
+                  bool *out_is_progress, struct jd_error *err);
+/** Put the symbol, which is not there yet, on the list of those that every generation is told.
+ * Errors: NO_MEMORY. */
+int mcjit_tell_always(struct mcjit_engine *engine, struct mcjit_symbol *symbol,
+                      struct jd_error *err);
 /** Select a pending module, once. */
 int mcjit_select(struct mcjit_selection *selection, struct mcjit_module *module,
                  struct jd_error *err);

@@ -60,8 +60,8 @@ static int map_names(struct mcjit_engine *engine, struct mcjit_generation *gener
                      const struct mcjit_selection *selection, struct jd_error *err)
 {
     int result = JD_OK;
-    for (size_t i = 0; i < engine->user_symbol_count && !result; i++)
-        result = map_name(generation, engine->user_symbols[i], err);
+    for (size_t i = 0; i < engine->told_symbol_count && !result; i++)
+        result = map_name(generation, engine->told_symbols[i], err);
     for (size_t i = 0; i < selection->count; i++) {
         const struct mcjit_module *module = selection->modules[i];
         for (size_t j = 0; j < module->reference_count && !result; j++)
@@ -448,6 +448,27 @@ static int attempt(struct mcjit_engine *engine, struct mcjit_selection *selectio
     return result;
 }
 
+/* What code generation calls by itself shows when the code is linked: then it all starts over with
+ * what defines it, once for each such name. */
+static int attempt_with_helpers(struct mcjit_engine *engine, struct mcjit_selection *selection,
+                                struct mcjit_module **out_culprit, struct jd_error *err)
+{
+    struct jd_error missing;
+    bool is_progress;
+    int result;
+    do {
+        is_progress = false;
+        jd_error_clear(err);
+        result = attempt(engine, selection, out_culprit, err);
+        if (result != JD_E_UNRESOLVED)
+            return result;
+        missing = *err;
+        jd_error_clear(err);
+        result = mcjit_provide(engine, selection, missing.where, &is_progress, err);
+    } while (!result && is_progress);
+    return result ? result : jd_fail(err, JD_E_UNRESOLVED, missing.where, "%s", missing.text);
+}
+
 /* `result` is that of selecting; consumes the selection. */
 static int prepare_selection(struct mcjit_engine *engine, struct mcjit_selection *selection,
                              int result, struct jd_error *err)
@@ -456,12 +477,11 @@ static int prepare_selection(struct mcjit_engine *engine, struct mcjit_selection
     struct mcjit_module *culprit = NULL;
     selection->wants_whole = engine->wants_linked_modules;
     if (!result)
-        result = attempt(engine, selection, &culprit, &inner);
+        result = attempt_with_helpers(engine, selection, &culprit, &inner);
     if (is_fault_of_module(result) && selection->wants_whole && selection->count > 1) {
         /* Whose fault it is shows when each is compiled by itself. */
         selection->wants_whole = false;
-        jd_error_clear(&inner);
-        result = attempt(engine, selection, &culprit, &inner);
+        result = attempt_with_helpers(engine, selection, &culprit, &inner);
     }
     if (culprit)
         mcjit_module_drop(engine, culprit);

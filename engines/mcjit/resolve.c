@@ -227,6 +227,45 @@ static int select_winners(struct mcjit_engine *engine, struct mcjit_selection *s
     return result;
 }
 
+/* --- What code generation calls by itself ----------------------------------------------------- */
+
+int mcjit_tell_always(struct mcjit_engine *engine, struct mcjit_symbol *symbol,
+                      struct jd_error *err)
+{
+    struct mcjit_symbol **list;
+    if (symbol->is_told_always)
+        return JD_OK;
+    list = mcjit_grow(engine->told_symbols, engine->told_symbol_count, sizeof *list);
+    if (!list)
+        return jd_fail(err, JD_E_NO_MEMORY, symbol->name, "no room for the definition");
+    engine->told_symbols = list;
+    list[engine->told_symbol_count++] = symbol;
+    symbol->is_told_always = true;
+    return JD_OK;
+}
+
+int mcjit_provide(struct mcjit_engine *engine, struct mcjit_selection *selection, const char *name,
+                  bool *out_is_progress, struct jd_error *err)
+{
+    size_t selected_before = selection->count;
+    struct mcjit_symbol *symbol;
+    struct mcjit_module *definer;
+    bool was_told;
+    int result = mcjit_symbol_intern(&engine->symbols, name, strlen(name), &symbol, err);
+    *out_is_progress = false;
+    if (!result)
+        result = mcjit_archives_search(engine, symbol, false, err);
+    if (result || !is_known(symbol))
+        return result;
+    was_told = symbol->is_told_always;
+    result = mcjit_tell_always(engine, symbol, err);
+    definer = symbol->is_user_defined ? NULL : mcjit_definer(engine, symbol);
+    if (!result && definer)
+        result = mcjit_select(selection, definer, err);
+    *out_is_progress = !result && (!was_told || selection->count > selected_before);
+    return result;
+}
+
 /* --- Many names ------------------------------------------------------------------------------- */
 
 int mcjit_select(struct mcjit_selection *selection, struct mcjit_module *module,

@@ -40,6 +40,7 @@ struct mcjit_symbol {
     struct mcjit_symbol *next_asked;
     bool is_asking;         /**< a creator is being asked for it */
     bool is_user_defined;   /**< define_symbol */
+    bool is_told_always;    /**< in the engine's list of those that every generation is told */
     bool is_bound;          /**< compiled code or a caller has its address: it can no longer move */
     bool is_defined_in_asm; /**< the definition cannot be turned into a declaration */
     bool is_function;       /**< of the winning definition */
