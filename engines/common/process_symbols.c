@@ -34,11 +34,26 @@ static uintptr_t find_static(const struct jd_static_symbol *symbols, const char 
     return 0;
 }
 
+/* NAME@VERSION, as file-level assembly asks for it with .symver. */
+static void *find_version(const char *name, const char *at)
+{
+    char plain[256];
+    size_t length = (size_t)(at - name);
+    if (length >= sizeof plain)
+        return NULL;
+    memcpy(plain, name, length);
+    plain[length] = '\0';
+    return dlvsym(RTLD_DEFAULT, plain, at + strspn(at, "@"));
+}
+
 uintptr_t jd_process_symbol(const char *name)
 {
     uintptr_t addr = find_static(replaced, name);
+    const char *at = strchr(name, '@');
     if (!addr)
         addr = (uintptr_t)dlsym(RTLD_DEFAULT, name);
+    if (!addr && at)
+        addr = (uintptr_t)find_version(name, at);
     return addr ? addr : find_static(jd_static_symbols_cpu, name);
 }
 

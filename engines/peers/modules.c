@@ -49,6 +49,22 @@ static bool is_definition(LLVMValueRef global)
     return !LLVMIsDeclaration(global) && LLVMGetLinkage(global) != LLVMAvailableExternallyLinkage;
 }
 
+/* The function or variable of a name, which may be one that is taken as it is ('\1'). */
+static LLVMValueRef find_global(LLVMModuleRef module, const char *name)
+{
+    LLVMValueRef global = LLVMGetNamedFunction(module, name);
+    char *raw;
+    if (!global)
+        global = LLVMGetNamedGlobal(module, name);
+    if (global || asprintf(&raw, "\01%s", name) < 0)
+        return global;
+    global = LLVMGetNamedFunction(module, raw);
+    if (!global)
+        global = LLVMGetNamedGlobal(module, raw);
+    free(raw);
+    return global;
+}
+
 static bool is_function(LLVMValueRef global)
 {
     return LLVMGetTypeKind(LLVMGlobalGetValueType(global)) == LLVMFunctionTypeKind ||
@@ -103,17 +119,19 @@ static enum peer_rank rank_of(LLVMLinkage linkage)
     }
 }
 
-/* Lets the definition compete; the first of the highest rank is the definer. */
 static void add_definition(struct scan *scan, struct peer_symbol *symbol, enum peer_rank rank)
 {
     struct peer_module *module = scan->module;
     struct peer_symbol **list =
         peer_grow(module->definitions, module->definition_count, sizeof *list);
-    if (!list) {
+    enum peer_rank *ranks = peer_grow(module->ranks, module->definition_count, sizeof *ranks);
+    module->definitions = list ? list : module->definitions;
+    module->ranks = ranks ? ranks : module->ranks;
+    if (!list || !ranks) {
         out_of_memory(scan);
         return;
     }
-    module->definitions = list;
+    ranks[module->definition_count] = rank;
     pthread_mutex_lock(&scan->peer->lock);
     struct peer_module *first = symbol->definer;
     if (rank == PEER_STRONG && symbol->rank == PEER_STRONG)
@@ -198,8 +216,7 @@ static void on_asm_symbol(void *context, const char *name, size_t name_bytes, bo
         out_of_memory(scan);
     else if (!is_undefined)
         add_definition(scan, symbol, is_weak ? PEER_WEAK : PEER_STRONG);
-    else if (!LLVMGetNamedFunction(module, symbol->name) &&
-             !LLVMGetNamedGlobal(module, symbol->name))
+    else if (!find_global(module, symbol->name))
         add_reference(scan, symbol, is_weak, false);
 }
 
@@ -342,6 +359,20 @@ static void forget_structors(struct peer *peer, const struct peer_module *module
     peer->structor_count = kept;
 }
 
+/* Lets the definitions compete; the first of the highest rank is the definer. */
+static void enter_definitions(struct peer_module *module)
+{
+    for (size_t i = 0; i < module->definition_count; i++) {
+        struct peer_symbol *symbol = module->definitions[i];
+        if (module->ranks[i] <= symbol->rank)
+            continue;
+        symbol->rank = module->ranks[i];
+        symbol->definer = module;
+        if (!symbol->is_user_defined && !symbol->is_told)
+            symbol->addr = 0; /* of the process or a creator, and told to nobody */
+    }
+}
+
 /* The definitions take effect: from here on the module is part of the engine. */
 static int enter(struct scan *scan)
 {
@@ -352,23 +383,7 @@ static int enter(struct scan *scan)
         return out_of_memory(scan);
     peer->modules = list;
     list[peer->module_count++] = module;
-    for (size_t i = 0; i < module->definition_count; i++) {
-        struct peer_symbol *symbol = module->definitions[i];
-        enum peer_rank rank = PEER_STRONG;
-        LLVMValueRef global = LLVMGetNamedFunction(module->llvm, symbol->name);
-        if (!global)
-            global = LLVMGetNamedGlobal(module->llvm, symbol->name);
-        if (!global)
-            global = LLVMGetNamedGlobalAlias(module->llvm, symbol->name, strlen(symbol->name));
-        if (global)
-            rank = rank_of(LLVMGetLinkage(global));
-        if (rank <= symbol->rank)
-            continue;
-        symbol->rank = rank;
-        symbol->definer = module;
-        if (!symbol->is_user_defined && !symbol->is_told)
-            symbol->addr = 0; /* of the process or a creator, and told to nobody */
-    }
+    enter_definitions(module);
     peer->counters.bodies_materialised += module->is_read_lazily ? 0 : module->function_count;
     if (!module->is_helper) {
         peer->counters.modules_added++;
@@ -437,6 +452,7 @@ void peer_module_free(struct peer *peer, struct peer_module *module)
         LLVMDisposeModule(module->llvm);
     free(module->references);
     free(module->definitions);
+    free(module->ranks);
     free(module->name);
     free(module);
 }
@@ -453,6 +469,9 @@ void peer_module_drop(struct peer *peer, struct peer_module *module)
         symbol->rank = PEER_UNDEFINED;
         symbol->addr = symbol->is_user_defined ? symbol->addr : 0;
     }
+    for (size_t i = 0; i < peer->module_count; i++)
+        if (peer->modules[i]->state != PEER_DROPPED)
+            enter_definitions(peer->modules[i]); /* what lost to it */
     forget_structors(peer, module);
     if (!module->is_helper) {
         peer->counters.modules_added--;
@@ -471,10 +490,10 @@ static int give_way(const struct peer_module *module, struct jd_error *err)
         const struct peer_symbol *symbol = module->definitions[i];
         if (!symbol->is_user_defined)
             continue;
-        LLVMValueRef global = LLVMGetNamedFunction(module->llvm, symbol->name);
-        if (global)
+        LLVMValueRef global = find_global(module->llvm, symbol->name);
+        if (global && LLVMIsAFunction(global))
             peer_shim_delete_body(global);
-        else if ((global = LLVMGetNamedGlobal(module->llvm, symbol->name)))
+        else if (global)
             LLVMSetInitializer(global, NULL);
         else
             return jd_fail(err, JD_E_UNSUPPORTED, symbol->name,
@@ -492,9 +511,7 @@ static void settle_weak(struct peer *peer, const struct peer_module *module)
 {
     for (size_t i = 0; i < module->reference_count; i++) {
         const struct peer_symbol *symbol = module->references[i].symbol;
-        LLVMValueRef global = LLVMGetNamedFunction(module->llvm, symbol->name);
-        if (!global)
-            global = LLVMGetNamedGlobal(module->llvm, symbol->name);
+        LLVMValueRef global = find_global(module->llvm, symbol->name);
         if (peer->backend->is_lazy || !module->references[i].is_weak || !global)
             continue;
         LLVMSetLinkage(global, LLVMExternalLinkage);

@@ -63,6 +63,7 @@ struct peer_module {
     struct peer_reference *references;
     size_t reference_count;
     struct peer_symbol **definitions;
+    enum peer_rank *ranks; /**< of the definitions */
     size_t definition_count;
 };
 
