@@ -90,6 +90,7 @@ enum legacy_state {
  * one. */
 struct legacy_site {
     struct legacy_symbol *callee;
+    struct legacy_module *module;        /* whose code it is in */
     struct legacy_site *previous, *next; /* among the callee's sites */
     uintptr_t addr;                      /* of the field */
     int32_t addend;
@@ -425,6 +426,9 @@ int legacy_symbol_unbind(struct legacy_engine *engine, struct legacy_symbol *sym
 /** The same, and forget them: they go through the stub from now on. Locked. */
 int legacy_symbol_detach(struct legacy_engine *engine, struct legacy_symbol *symbol,
                          struct jd_error *err);
+/** Is any branch to the function in code of another module? Locked. */
+bool legacy_symbol_is_called_outside(const struct legacy_symbol *symbol,
+                                     const struct legacy_module *module);
 /** Forget the sites in an object's code, which goes. Locked. */
 void legacy_sites_free(struct legacy_object *object);
 

@@ -329,6 +329,21 @@ static int branch_target(struct legacy_link *link, const struct jd_reloc_howto *
     return thunk_of(link, symbol, out_addr, err);
 }
 
+/* A call within the object can be led elsewhere like any other, but for that of a function to
+ * itself: who is in it stays in it. */
+static int own_branch_target(struct legacy_link *link, const struct jd_reloc_howto *howto,
+                             const Elf64_Rela *rela, uintptr_t place_addr, uintptr_t *io_addr,
+                             struct jd_error *err)
+{
+    uint32_t index = (uint32_t)ELF64_R_SYM(rela->r_info);
+    struct legacy_symbol *symbol = link->symbols[index];
+    if (!is_definition_of(link, index, symbol) || symbol->kind != LEGACY_KIND_FUNCTION ||
+        place_addr - *io_addr < link->elf.symbols[index].st_size ||
+        legacy_site_add(link, howto, symbol, place_addr, rela))
+        return JD_OK;
+    return legacy_symbol_address(link->engine, symbol, io_addr, err);
+}
+
 static int value_of(struct legacy_link *link, const struct jd_reloc_howto *howto,
                     const Elf64_Rela *rela, uintptr_t place_addr, uintptr_t *out_s,
                     uintptr_t *out_g, struct jd_error *err)
@@ -345,6 +360,8 @@ static int value_of(struct legacy_link *link, const struct jd_reloc_howto *howto
         if (symbol && legacy_symbol_is_code(symbol) && !howto->is_branch &&
             symbol->origin == LEGACY_ORIGIN_MODULE && symbol->addr == *out_s)
             result = legacy_symbol_address(link->engine, symbol, out_s, err);
+        else if (howto->is_branch)
+            result = own_branch_target(link, howto, rela, place_addr, out_s, err);
     } else if (!symbol) {
         *out_s = 0; /* the null symbol */
     } else if (howto->is_branch) {

@@ -317,7 +317,8 @@ static int unbind_all(struct legacy_engine *engine, struct legacy_module *module
 {
     int result = JD_OK;
     for (struct legacy_symbol *symbol = module->symbols; symbol && !result; symbol = symbol->next)
-        result = legacy_symbol_unbind(engine, symbol, err);
+        if (legacy_symbol_is_called_outside(symbol, module))
+            result = legacy_symbol_unbind(engine, symbol, err);
     for (struct legacy_module *r = module->replacements; r && !result; r = r->next_replacement)
         result = unbind_all(engine, r, err);
     return result;

@@ -79,6 +79,7 @@ void legacy_sites_publish(struct legacy_link *link)
     link->sites = NULL;
     for (uint32_t i = 0; i < object->site_count; i++) {
         struct legacy_site *site = &object->sites[i];
+        site->module = link->module;
         site->next = site->callee->sites;
         if (site->next)
             site->next->previous = site;
@@ -236,6 +237,15 @@ int legacy_symbol_unbind(struct legacy_engine *engine, struct legacy_symbol *sym
         return JD_OK;
     int result = legacy_symbol_stub(engine, symbol, &stub_addr, err);
     return result ? result : rewrite_sites(engine, symbol->sites, stub_addr, err);
+}
+
+bool legacy_symbol_is_called_outside(const struct legacy_symbol *symbol,
+                                     const struct legacy_module *module)
+{
+    const struct legacy_site *site = symbol->sites;
+    while (site && site->module == module)
+        site = site->next;
+    return site;
 }
 
 int legacy_symbol_detach(struct legacy_engine *engine, struct legacy_symbol *symbol,

@@ -75,6 +75,34 @@ static void runtime_function_that_a_module_defined_for_a_while(void **state)
 }
 
 /* The definition that took the place of another goes with it. */
+/* Calls within one object go straight to the body, and have to leave it. */
+static void recompile_reaches_calls_within_a_compiled_module(void **state)
+{
+    jd_module_id id;
+    (void)state;
+    destroy(NULL);
+    create((struct jd_engine_options){.granularity = JD_GRAN_MODULE});
+    id = add("m", "define i32 @f() { ret i32 1 }\n"
+                  "define i32 @g() { %r = call i32 @f() ret i32 %r }\n"
+                  "define i32 @t() { %r = tail call i32 @f() ret i32 %r }\n"
+                  "define i32 @down(i32 %n) { %z = icmp eq i32 %n, 0 br i1 %z, label %a, label %b\n"
+                  "a: %r = call i32 @f() ret i32 %r\n"
+                  "b: %m = sub i32 %n, 1 %s = call i32 @down(i32 %m) ret i32 %s }\n");
+    int (*down)(int) = (int (*)(int))find("down");
+    assert_int_equal(call("g") + call("t") + down(3), 3);
+    struct jd_ir ir = {"define i32 @f() { ret i32 2 }\n", 30, "new"};
+    expect_ok(engine->ops->recompile(engine, "f", &ir, &err), &err);
+    assert_int_equal(call("f"), 2);
+    assert_int_equal(call("g"), 2);
+    assert_int_equal(call("t"), 2);
+    assert_int_equal(down(3), 2);
+    expect_ok(engine->ops->free_function(engine, "f", &err), &err);
+    assert_int_equal(call("g"), 2);
+    uint64_t stubs = count().stubs_live;
+    expect_ok(engine->ops->remove_module(engine, id, &err), &err);
+    assert_true(count().stubs_live <= stubs);
+}
+
 static void replaced_function_goes_with_its_module(void **state)
 {
     static const char two[] = "define i32 @f() { ret i32 2 }\n";
@@ -236,6 +264,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(data_of_a_failed_unit_keeps_its_place),
         TEST(runtime_function_that_a_module_defined_for_a_while),
+        TEST(recompile_reaches_calls_within_a_compiled_module),
         TEST(replaced_function_goes_with_its_module),
         TEST(rounds_with_a_recompile_reuse_memory),
         TEST(exit_handler_of_a_removed_module_is_forgotten),
