@@ -693,6 +693,24 @@ case("list.suites_json", "tool", ["list", "suites", "--json"], out=r"\[.*\]\n",
      check=json_list("name", "summary", "lines"))
 case("list.no_catalogue", "tool", ["list", "workloads"], env={"JITDUEL_WORKLOADS": "/nonexistent"},
      code=71, err=one_line(r".*/nonexistent.*"))
+
+
+def link_to(device):
+    """A symbolic link stands for the device, which a mistake must not cost this machine."""
+    return lambda context: os.symlink(device, os.path.join(context.folder, "device"))
+
+
+def link_is_kept(context):
+    expect(os.path.islink(os.path.join(context.folder, "device")), "a file took the device's place")
+
+
+case("synth.to_device", "tool", ["synth", "--functions", "1", "-o", "device"],
+     before=link_to("/dev/null"), check=link_is_kept)
+case("synth.to_full_device", "tool", ["synth", "--functions", "1", "-o", "device"], code=71,
+     before=link_to("/dev/full"), check=link_is_kept,
+     err=r"jitduel synth: device: cannot be written: No space left on device\n")
+case("synth.no_folder", "tool", ["synth", "-o", "nowhere/x.bc"], code=71,
+     err=r"jitduel synth: nowhere/x\.bc: cannot be made: No such file or directory\n")
 for command in ("list engines", "list engines --json", "--help", "--version", "run --help",
                 "run --usage", "bench --help", "synth --help", "synth --print-expected"):
     case("main.disk_full_" + re.sub("[ -]+", "_", command).strip("_"), "tool", [], code=71,

@@ -9,13 +9,16 @@
 #include <llvm-c/BitWriter.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PATH_BYTES = 4096 };
 
-static int write_bytes(const char *path, const char *bytes, size_t size_bytes, struct jd_error *err)
+/* Errors name the file that was asked for, whatever it is called while it is being written. */
+static int write_bytes(const char *path, const char *temporary, const char *bytes,
+                       size_t size_bytes, struct jd_error *err)
 {
-    FILE *file = fopen(path, "wbe");
+    FILE *file = fopen(temporary, "wbe");
     if (!file)
         return jd_fail(err, JD_E_IO, path, "cannot be made: %s", strerror(errno));
     int error = fwrite(bytes, 1, size_bytes, file) == size_bytes ? 0 : errno;
@@ -24,25 +27,35 @@ static int write_bytes(const char *path, const char *bytes, size_t size_bytes, s
     return error ? jd_fail(err, JD_E_IO, path, "cannot be written: %s", strerror(error)) : JD_OK;
 }
 
-static int write_module(LLVMModuleRef module, const char *path, bool is_text, struct jd_error *err)
+static int write_module(LLVMModuleRef module, const char *path, const char *temporary, bool is_text,
+                        struct jd_error *err)
 {
     int code;
     if (is_text) {
         char *text = LLVMPrintModuleToString(module);
-        code = write_bytes(path, text, strlen(text), err);
+        code = write_bytes(path, temporary, text, strlen(text), err);
         LLVMDisposeMessage(text);
         return code;
     }
     LLVMMemoryBufferRef buffer = LLVMWriteBitcodeToMemoryBuffer(module);
-    code = write_bytes(path, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer), err);
+    code = write_bytes(path, temporary, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer), err);
     LLVMDisposeMemoryBuffer(buffer);
     return code;
+}
+
+/* A device or a pipe: there is nothing to be replaced there, and rename() would put a file in its
+ * place. */
+static bool is_special(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
 }
 
 /* The name while it is being written: of this process, so that two at once do not meet. */
 static int temporary_name(const char *path, char *out, struct jd_error *err)
 {
-    int length = snprintf(out, PATH_BYTES, "%s.%ld.tmp", path, (long)getpid());
+    int length = is_special(path) ? snprintf(out, PATH_BYTES, "%s", path)
+                                  : snprintf(out, PATH_BYTES, "%s.%ld.tmp", path, (long)getpid());
     return length < 0 || length >= PATH_BYTES
                ? jd_fail(err, JD_E_LIMIT, path, "the name is too long")
                : JD_OK;
@@ -66,7 +79,7 @@ static int make_module(const struct synth_plan *plan, const char *output, bool i
         return code;
     code = synth_emitter_init(&emitter, plan, index, err);
     if (!code)
-        code = write_module(emitter.module, temporary, is_text, err);
+        code = write_module(emitter.module, path, temporary, is_text, err);
     synth_emitter_fini(&emitter);
     return code;
 }
@@ -76,7 +89,7 @@ static int rename_module(const struct synth_plan *plan, const char *output, bool
 {
     char path[PATH_BYTES], temporary[PATH_BYTES];
     int code = module_names(plan, output, is_text, index, path, temporary, err);
-    if (!code && rename(temporary, path))
+    if (!code && strcmp(temporary, path) != 0 && rename(temporary, path))
         code = jd_fail(err, JD_E_IO, path, "cannot be made: %s", strerror(errno));
     return code;
 }
@@ -85,7 +98,8 @@ static void drop_module(const struct synth_plan *plan, const char *output, bool 
                         uint64_t index)
 {
     char path[PATH_BYTES], temporary[PATH_BYTES];
-    if (!module_names(plan, output, is_text, index, path, temporary, NULL))
+    if (!module_names(plan, output, is_text, index, path, temporary, NULL) &&
+        strcmp(temporary, path) != 0)
         unlink(temporary);
 }
 
