@@ -711,6 +711,16 @@ case("synth.to_full_device", "tool", ["synth", "--functions", "1", "-o", "device
      err=r"jitduel synth: device: cannot be written: No space left on device\n")
 case("synth.no_folder", "tool", ["synth", "-o", "nowhere/x.bc"], code=71,
      err=r"jitduel synth: nowhere/x\.bc: cannot be made: No such file or directory\n")
+for name, words, wanted in (("nothing", [], r"--output is missing.*"),
+                            ("unknown_option", ["--frobnicate"], r".*'--frobnicate'"),
+                            ("no_value", ["-o"], r".*'o'"),
+                            ("shape", ["-o", "x", "--shape", "cube"], r"--shape: 'cube' .*"),
+                            ("number", ["-o", "x", "--seed", "1,5"], r"--seed: '1,5' .*"),
+                            ("fraction", ["-o", "x", "--executed", "2"], r"--executed: '2' .*"),
+                            ("range", ["-o", "x", "--modules", "0"], r"--modules: 0 .*"),
+                            ("word", ["-o", "x", "y"], r"'y' .*")):
+    case("synth.bad_" + name, "tool", ["synth", *words], code=64,
+         err=r"jitduel synth: " + wanted.replace(".", "[^\n]") + r"\n")
 for command in ("list engines", "list engines --json", "--help", "--version", "run --help",
                 "run --usage", "bench --help", "synth --help", "synth --print-expected"):
     case("main.disk_full_" + re.sub("[ -]+", "_", command).strip("_"), "tool", [], code=71,

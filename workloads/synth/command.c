@@ -6,6 +6,7 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +94,26 @@ static uint64_t *number_of(struct jd_synth_params *params, int key)
     }
 }
 
+static const char *name_of(int key)
+{
+    const struct argp_option *option = options;
+    while (option->key != key)
+        option++;
+    return option->name;
+}
+
+/* argp's own argp_error() adds a line about --help, and an error is one line. */
+__attribute__((format(printf, 1, 2))) static error_t complain(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("jitduel synth: ", stderr);
+    vfprintf(stderr, format, args);
+    fputs(" (see 'jitduel synth --help')\n", stderr);
+    va_end(args);
+    return EINVAL;
+}
+
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
     struct request *request = state->input;
@@ -102,17 +123,20 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         request->fraction = -1;
     if (number) {
         if (parse_count(text, number))
-            argp_error(state, "'%s' is not a whole number", text);
+            return complain("--%s: '%s' is not a whole number", name_of(key), text);
         return 0;
     }
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->err_stream = NULL; /* no second line after getopt's message */
+        return 0;
     case OPTION_SHAPE:
         if (jd_synth_shape_find(text, &request->params.shape, &err))
-            argp_error(state, "--shape: %s", err.text);
+            return complain("--shape: %s", err.text);
         return 0;
     case OPTION_EXECUTED:
         if (parse_fraction(text, &request->fraction))
-            argp_error(state, "--executed: '%s' is not a number from 0 to 1", text);
+            return complain("--executed: '%s' is not a number from 0 to 1", text);
         return 0;
     case 'o':
         request->output = text;
@@ -124,11 +148,10 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         request->prints_expected = true;
         return 0;
     case ARGP_KEY_ARG:
-        argp_error(state, "'%s' is one argument too many", text);
-        return 0;
+        return complain("'%s' is one argument too many", text);
     case ARGP_KEY_END:
         if (!request->output && !request->prints_expected)
-            argp_error(state, "--output is missing: where shall the module go?");
+            return complain("--output is missing: where shall the module go?");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -188,10 +211,11 @@ int jd_synth_main(int argc, char **argv)
     struct jd_error err = JD_ERROR_INIT;
     char line[sizeof err.where + sizeof err.text];
     atexit(flush_at_exit);
-    if (argp_parse(&argp, argc, argv, 0, NULL, &request) != 0) { /* its own errors end here */
+    int refused = argp_parse(&argp, argc, argv, 0, NULL, &request);
+    if (refused == ENOMEM) /* of which argp says nothing */
         fprintf(stderr, "%s: command line: there is no memory to read it\n", argv[0]);
-        return EX_OSERR;
-    }
+    if (refused)
+        return refused == ENOMEM ? EX_OSERR : EX_USAGE;
     if (request.fraction >= 0)
         request.params.executed =
             jd_synth_executed_count(request.params.functions, request.fraction);
