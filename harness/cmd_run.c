@@ -287,11 +287,29 @@ static int init(struct run *run, int argc)
     return JD_OK;
 }
 
-/* Engines know no options: who may define a missing symbol is told here. Returns an exit code. */
+/* Engines know no options: they name the field that an option sets. */
+static void name_option(struct jd_error *err)
+{
+    static const char *const names[][2] = {{"opt_level", "-O"},
+                                           {"granularity", "--granularity"},
+                                           {"cpu", "--cpu"},
+                                           {"arena_limit_bytes", "--arena-limit"},
+                                           {"features", "--features"},
+                                           {"link_modules", "--link-modules"},
+                                           {"object_cache", "--object-cache"},
+                                           {"speculate_threads", "--speculate"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(err->where, names[i][0]))
+            snprintf(err->where, sizeof err->where, "%s", names[i][1]);
+}
+
+/* Who may define a missing symbol is told here, too. Returns an exit code. */
 static int report_error(const struct jd_error *err)
 {
     struct jd_error told = *err;
     size_t length = strlen(told.text);
+    if (err->kind == JD_KIND_USAGE || err->kind == JD_KIND_UNSUPPORTED)
+        name_option(&told);
     if (err->code == JD_E_UNRESOLVED)
         snprintf(told.text + length, sizeof told.text - length,
                  " (what defines it may be one more FILE, --load LIBRARY, --extra-object FILE or "

@@ -321,7 +321,7 @@ def fill_cache(context):
 case("run.link_modules", "engine",
      ["run", "-e", "{engine}", "--link-modules", "{ir}/caller.ll", "{ir}/callee.ll", "--", "x"],
      code=lambda c: 42 if is_mcjit(c) else 69,
-     err=lambda c: None if is_mcjit(c) else one_line(r"link_modules: .+"))
+     err=lambda c: None if is_mcjit(c) else one_line(r"--link-modules: .+"))
 
 
 def arm_counts(is_lazy_arm, **wanted):
@@ -340,14 +340,14 @@ for arm, counts in (("mcjit-linked", arm_counts(False, modules_compiled=3, stubs
           "{ir}/aside.ll", "--", "x"], code=42, check=counts)
 run("object_cache", "hello.ll", "--object-cache", "objects", "--stats", "stats.json",
     code=lambda c: 1 if is_mcjit(c) else 69, out=lambda c: HELLO + r"\n" if is_mcjit(c) else None,
-    err=lambda c: None if is_mcjit(c) else one_line(r"object_cache: .+"), before=fill_cache,
+    err=lambda c: None if is_mcjit(c) else one_line(r"--object-cache: .+"), before=fill_cache,
     check=kept_objects)
 run("object_cache_is_file", "hello.ll", "--object-cache", "{ir}/hello.ll",
     code=lambda c: 71 if is_mcjit(c) else 69,
     err=lambda c: one_line(r"\S+hello\.ll: is not a folder" if is_mcjit(c) else
-                           r"object_cache: .+"))
+                           r"--object-cache: .+"))
 run("arena_limit", "big_data.ll", "--arena-limit", "64M", code=lambda c: 69 if is_peer(c) else 5,
-    err=lambda c: one_line(r"arena_limit_bytes: .+") if is_peer(c) else None)
+    err=lambda c: one_line(r"--arena-limit: .+") if is_peer(c) else None)
 run("arena_full", "big_data.ll", "--arena-limit", "4M", code=lambda c: 69 if is_peer(c) else 71,
     err=one_line(r".+"))
 
