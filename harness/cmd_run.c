@@ -74,7 +74,10 @@ static const struct argp_option options[] = {
     {"no-lazy", KEY_NO_LAZY, NULL, 0, "compile all that can be reached before it runs", 1},
     {"passes", KEY_PASSES, "PIPELINE", 0,
      "LLVM passes on the IR before code generation, as opt -passes (default: none)", 1},
-    {"cpu", KEY_CPU, "CPU", 0, "generate code for this CPU (default: LLVM's generic one)", 1},
+    {"cpu", KEY_CPU, "CPU", 0,
+     "generate code for this CPU, 'native' for this machine's, where the IR names none (default: "
+     "LLVM's generic one)",
+     1},
     {"features", KEY_FEATURES, "LIST", 0, "CPU features, as +avx2,-sse3", 1},
     {"link-modules", KEY_LINK_MODULES, NULL, 0, "link all modules as IR and compile them as one",
      1},

@@ -55,6 +55,55 @@ LLVMCodeGenOptLevel jd_target_opt_level(unsigned opt_level)
     return levels[opt_level > 3 ? 3 : opt_level];
 }
 
+static bool is_native(const struct jd_engine_options *options)
+{
+    return options->cpu && !strcmp(options->cpu, "native");
+}
+
+char *jd_target_cpu(const struct jd_engine_options *options)
+{
+    return is_native(options) ? LLVMGetHostCPUName() : strdup(options->cpu ? options->cpu : "");
+}
+
+char *jd_target_features(const struct jd_engine_options *options)
+{
+    const char *own = options->features ? options->features : "";
+    char *out = NULL;
+    if (!is_native(options))
+        return strdup(own);
+    char *host_features = LLVMGetHostCPUFeatures();
+    if (asprintf(&out, "%s%s%s", host_features, *own ? "," : "", own) < 0)
+        out = NULL;
+    LLVMDisposeMessage(host_features);
+    return out;
+}
+
+static int check_cpu(const char *cpu, const char *features, struct jd_error *err)
+{
+    char unknown[64];
+    if (*cpu && !jd_target_shim_knows_cpu(host.target, host.triple, cpu))
+        return jd_fail(err, JD_E_USAGE, "cpu", "LLVM knows no '%s' for %s", cpu, host.triple);
+    if (!jd_target_shim_knows_features(host.target, host.triple, features, unknown, sizeof unknown))
+        return jd_fail(err, JD_E_USAGE, "features", "LLVM knows no '%s' for %s (as +name or -name)",
+                       unknown, host.triple);
+    return JD_OK;
+}
+
+static int create_machine(const struct jd_engine_options *options, const char *cpu,
+                          const char *features, LLVMTargetMachineRef *out, struct jd_error *err)
+{
+    int code = check_cpu(cpu, features, err);
+    if (code)
+        return code;
+    *out = LLVMCreateTargetMachine(host.target, host.triple, cpu, features,
+                                   jd_target_opt_level(options->opt_level), JD_RELOC_MODEL,
+                                   JD_CODE_MODEL);
+    if (!*out)
+        return jd_fail(err, JD_E_INTERNAL, host.triple, "LLVM made no target machine");
+    jd_target_shim_configure(*out);
+    return JD_OK;
+}
+
 int jd_target_machine_create(const struct jd_engine_options *options, LLVMTargetMachineRef *out,
                              struct jd_error *err)
 {
@@ -66,14 +115,12 @@ int jd_target_machine_create(const struct jd_engine_options *options, LLVMTarget
         options = &defaults;
     if (options->opt_level > 3)
         return jd_fail(err, JD_E_USAGE, "opt_level", "must be 0 to 3, is %u", options->opt_level);
-    *out = LLVMCreateTargetMachine(host.target, host.triple, options->cpu ? options->cpu : "",
-                                   options->features ? options->features : "",
-                                   jd_target_opt_level(options->opt_level), JD_RELOC_MODEL,
-                                   JD_CODE_MODEL);
-    if (!*out)
-        return jd_fail(err, JD_E_INTERNAL, host.triple, "LLVM made no target machine");
-    jd_target_shim_configure(*out);
-    return JD_OK;
+    char *cpu = jd_target_cpu(options), *features = jd_target_features(options);
+    int code = cpu && features ? create_machine(options, cpu, features, out, err)
+                               : jd_fail(err, JD_E_NO_MEMORY, "target machine", "no memory");
+    free(cpu);
+    free(features);
+    return code;
 }
 
 static size_t arch_length(const char *triple)

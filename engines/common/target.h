@@ -24,6 +24,12 @@ int jd_target_init(struct jd_error *err);
 /** The host's triple; borrowed, static. jd_target_init must have succeeded. */
 const char *jd_target_triple(void);
 
+/** The CPU, and the features, that `options` ask for: for the CPU "native" those of this machine,
+ * with the features of `options` behind them. New, to be freed; NULL without memory; "" for none.
+ */
+char *jd_target_cpu(const struct jd_engine_options *options);
+char *jd_target_features(const struct jd_engine_options *options);
+
 /** New target machine with the options' level, CPU and features; the caller disposes of it. NULL
  * options: all defaults (level 0). */
 int jd_target_machine_create(const struct jd_engine_options *options, LLVMTargetMachineRef *out,

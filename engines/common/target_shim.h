@@ -7,6 +7,7 @@
 
 #include <llvm-c/TargetMachine.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,6 +23,14 @@ void jd_target_shim_configure(LLVMTargetMachineRef machine);
 
 /** Is this data layout, of this LLVM or an older one, what `expected` says today? */
 bool jd_target_shim_layout_is(const char *layout, const char *triple, const char *expected);
+
+/** Is there such a CPU? True too where LLVM does not say. */
+bool jd_target_shim_knows_cpu(LLVMTargetRef target, const char *triple, const char *cpu);
+
+/** Does each of these, separated by commas, begin with + or - and name a feature? The first that
+ * does not goes to `unknown`. */
+bool jd_target_shim_knows_features(LLVMTargetRef target, const char *triple, const char *features,
+                                   char *unknown, size_t unknown_bytes);
 
 #ifdef __cplusplus
 }

@@ -48,6 +48,15 @@ static bool copy_text(char **out, const char *text)
     return !text || *out;
 }
 
+static bool take_cpu(struct mcjit_engine *engine, const struct jd_engine_options *options)
+{
+    if (!options->cpu && !options->features)
+        return true;
+    engine->cpu = jd_target_cpu(options);
+    engine->features = jd_target_features(options);
+    return engine->cpu && engine->features;
+}
+
 static int take_options(struct mcjit_engine *engine, const struct jd_engine_options *options,
                         struct jd_error *err)
 {
@@ -63,9 +72,7 @@ static int take_options(struct mcjit_engine *engine, const struct jd_engine_opti
     engine->on_error_context = options->on_error_context;
     engine->arena_limit_bytes = options->arena_limit_bytes;
     engine->phases.probe = options->probe;
-    if (!copy_text(&engine->cpu, options->cpu) ||
-        !copy_text(&engine->features, options->features) ||
-        !copy_text(&engine->ir_passes, options->ir_passes))
+    if (!take_cpu(engine, options) || !copy_text(&engine->ir_passes, options->ir_passes))
         return jd_fail(err, JD_E_NO_MEMORY, "options", "no room for a copy");
     engine->start = (struct jd_engine_options){.start_argc = options->start_argc,
                                                .start_argv = options->start_argv};
@@ -75,7 +82,7 @@ static int take_options(struct mcjit_engine *engine, const struct jd_engine_opti
         if (result)
             return result;
     }
-    if (engine->ir_passes || engine->cache)
+    if (engine->ir_passes || engine->cache || engine->cpu) /* which checks the CPU */
         return jd_target_machine_create(options, &engine->machine, err);
     return JD_OK;
 }

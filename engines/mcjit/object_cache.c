@@ -48,6 +48,7 @@ static void hash_options(const struct jd_engine_options *options, struct mcjit_c
 {
     llvm_blake3_hasher hasher;
     unsigned major, minor, patch;
+    char *cpu = jd_target_cpu(options), *features = jd_target_features(options);
     LLVMGetVersion(&major, &minor, &patch);
     llvm_blake3_hasher_init(&hasher);
     add_text(&hasher, version);
@@ -57,10 +58,12 @@ static void hash_options(const struct jd_engine_options *options, struct mcjit_c
     add_text(&hasher, jd_target_triple());
     add_number(&hasher, options->opt_level);
     add_number(&hasher, options->wants_verify);
-    add_text(&hasher, options->cpu);
-    add_text(&hasher, options->features);
+    add_text(&hasher, cpu); /* not "native", which is another CPU on another machine */
+    add_text(&hasher, features);
     add_text(&hasher, options->ir_passes);
     llvm_blake3_hasher_finalize(&hasher, out->bytes, sizeof out->bytes);
+    free(cpu);
+    free(features);
 }
 
 struct mcjit_cache_key mcjit_cache_key_of(const struct mcjit_cache *cache, const struct jd_ir *ir)

@@ -81,6 +81,11 @@ run("entry", "hello.ll", "--entry", "other", code=77)
 run("no_lazy", "hello.ll", "--no-lazy", words=["x"], code=2, out=HELLO + r"\[x\]\n")
 for option in ("verify", "passes=instcombine,simplifycfg", "cpu=generic", "features="):
     run(option.split("=", 1)[0], "hello.ll", "--" + option, code=1, out=HELLO + r"\n")
+run("cpu_native", "hello.ll", "--cpu=native", code=1, out=HELLO + r"\n")
+run("cpu_unknown", "hello.ll", "--cpu=no-such", code=64, err=one_line(r"--cpu: .*'no-such'.*"))
+for text in ("+no-such", "no-such", "+"):
+    run("features_unknown_" + (re.sub(r"\W", "", text) or "empty") + str(len(text)), "hello.ll",
+        "--features=" + text, code=64, err=one_line(r"--features: .*" + re.escape(f"'{text}'") + ".*"))
 run("passes_unknown", "hello.ll", "--passes=no-such", code=64, err=one_line(r".*no-such.*"))
 # Peers answer to the C library's start-up and to linkers in their own ways.
 for engine in ("legacy", "mcjit"):

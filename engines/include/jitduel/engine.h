@@ -90,10 +90,10 @@ struct jd_engine_options {
     bool is_process_search_disabled; /**< do not look for symbols in the process */
     bool wants_verify;               /**< run LLVM's verifier on IR before it is compiled */
     size_t arena_limit_bytes;        /**< code memory reserved; 0: the engine's default */
-    const char *cpu;                 /**< CPU string; NULL: LLVM's generic */
-    const char *features;            /**< feature string; NULL: none */
-    const char *ir_passes;           /**< pass pipeline (new pass manager syntax); NULL: none */
-    unsigned speculate_threads;      /**< helper threads that compile ahead; 0: none */
+    const char *cpu;       /**< CPU string, "native" for this machine's; NULL: LLVM's generic */
+    const char *features;  /**< feature string; NULL: none */
+    const char *ir_passes; /**< pass pipeline (new pass manager syntax); NULL: none */
+    unsigned speculate_threads; /**< helper threads that compile ahead; 0: none */
     bool wants_perf_map;
     bool wants_gdb;
     const struct jd_probe *probe; /**< borrowed until destroy; NULL: none */
