@@ -92,7 +92,7 @@ int jd_ir_file_open(const char *path, struct jd_ir *out, struct jd_error *err)
     int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         *out = (struct jd_ir){0};
-        return jd_fail(err, JD_E_IO, path, "cannot be opened: %s", strerror(errno));
+        return jd_fail(err, JD_E_IO, *path ? path : "''", "cannot be opened: %s", strerror(errno));
     }
     int code = is_stdin ? read_stream(fd, out, err) : fill(fd, out, err);
     if (!is_stdin)

@@ -99,5 +99,8 @@ char *jd_error_line(const struct jd_error *err, char *out, unsigned long out_byt
 {
     const char *text = err->text[0] ? err->text : jd_code_text(err->code);
     snprintf(out, out_bytes, "%s%s%s", err->where, err->where[0] ? ": " : "", text);
+    for (char *c = out; *c; c++) /* a file's name may have line ends, or a terminal's commands */
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = *c == '\t' ? ' ' : '?';
     return out;
 }

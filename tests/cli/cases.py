@@ -647,6 +647,10 @@ case("run.help", "tool", ["run", "--help"], out=r"Usage: jitduel run .*", check=
 case("run.usage", "tool", ["run", "--usage"], out=r"Usage: jitduel run .*")
 case("bench.help", "tool", ["bench", "--help"], out=r"Usage: jitduel bench .*")
 case("synth.help", "tool", ["synth", "--help"], out=r"Usage: jitduel synth .*")
+case("run.file_name_of_two_lines", "tool", ["run", "no\nsuch\x1b[31m\u00e9.ll"], code=66,
+     err=one_line(r"no\?such\?\[31m\u00e9\.ll: cannot be opened: [^\n]+"))
+case("run.empty_file_name", "tool", ["run", ""], code=66,
+     err=one_line(r"'': cannot be opened: [^\n]+"))
 case("run.no_file", "tool", ["run"], code=64, err=one_line(r"run: an IR file is missing .*"))
 case("run.no_file_but_arguments", "tool", ["run", "--", "x.ll"], code=64,
      err=one_line(r"run: an IR file is missing .*"))

@@ -74,8 +74,8 @@ int jd_vfail(struct jd_error *err, int code, const char *where, const char *form
 int jd_error_prefix(struct jd_error *err, const char *prefix);
 /** Forget a recorded error. */
 void jd_error_clear(struct jd_error *err);
-/** Write "where: text" (or the code's general text) as one line into `out`; always terminated.
- * Returns `out`. */
+/** Write "where: text" (or the code's general text) as one line into `out`; always terminated, with
+ * '?' for control characters, a blank for a tab. Returns `out`. */
 char *jd_error_line(const struct jd_error *err, char *out, unsigned long out_bytes);
 
 #ifdef __cplusplus
