@@ -78,12 +78,17 @@ char *jd_target_features(const struct jd_engine_options *options)
     return out;
 }
 
-static int check_cpu(const char *cpu, const char *features, struct jd_error *err)
+/* What LLVM says of this machine needs no check. */
+static int check_cpu(const struct jd_engine_options *options, struct jd_error *err)
 {
     char unknown[64];
-    if (*cpu && !jd_target_shim_knows_cpu(host.target, host.triple, cpu))
-        return jd_fail(err, JD_E_USAGE, "cpu", "LLVM knows no '%s' for %s", cpu, host.triple);
-    if (!jd_target_shim_knows_features(host.target, host.triple, features, unknown, sizeof unknown))
+    if (options->cpu && *options->cpu && !is_native(options) &&
+        !jd_target_shim_knows_cpu(host.target, host.triple, options->cpu))
+        return jd_fail(err, JD_E_USAGE, "cpu", "LLVM knows no '%s' for %s", options->cpu,
+                       host.triple);
+    if (options->features &&
+        !jd_target_shim_knows_features(host.target, host.triple, options->features, unknown,
+                                       sizeof unknown))
         return jd_fail(err, JD_E_USAGE, "features", "LLVM knows no '%s' for %s (as +name or -name)",
                        unknown, host.triple);
     return JD_OK;
@@ -92,7 +97,7 @@ static int check_cpu(const char *cpu, const char *features, struct jd_error *err
 static int create_machine(const struct jd_engine_options *options, const char *cpu,
                           const char *features, LLVMTargetMachineRef *out, struct jd_error *err)
 {
-    int code = check_cpu(cpu, features, err);
+    int code = check_cpu(options, err);
     if (code)
         return code;
     *out = LLVMCreateTargetMachine(host.target, host.triple, cpu, features,
