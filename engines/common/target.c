@@ -10,6 +10,7 @@
 #include <llvm-c/IRReader.h>
 #include <llvm-c/Target.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -68,12 +69,13 @@ char *jd_target_cpu(const struct jd_engine_options *options)
 char *jd_target_features(const struct jd_engine_options *options)
 {
     const char *own = options->features ? options->features : "";
-    char *out = NULL;
     if (!is_native(options))
         return strdup(own);
     char *host_features = LLVMGetHostCPUFeatures();
-    if (asprintf(&out, "%s%s%s", host_features, *own ? "," : "", own) < 0)
-        out = NULL;
+    size_t bytes = strlen(host_features) + 1 + strlen(own) + 1;
+    char *out = malloc(bytes);
+    if (out)
+        snprintf(out, bytes, "%s%s%s", host_features, *own ? "," : "", own);
     LLVMDisposeMessage(host_features);
     return out;
 }
