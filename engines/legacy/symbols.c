@@ -257,14 +257,16 @@ static const char *program_ir(struct legacy_engine *engine, const char *name)
 static int add_answer(struct legacy_engine *engine, struct legacy_symbol *symbol,
                       const struct jd_ir *ir, struct jd_error *err)
 {
-    int result = legacy_module_add(engine, ir, NULL, err);
+    jd_module_id id;
+    int result = legacy_module_add(engine, ir, &id, err);
     if (result)
         return result;
     legacy_symbol_bind(engine, symbol);
-    if (symbol->origin == LEGACY_ORIGIN_NONE)
-        return jd_fail(err, JD_E_UNRESOLVED, symbol->name,
-                       "the creator's module '%s' does not define it", ir->name);
-    return JD_OK;
+    if (symbol->origin != LEGACY_ORIGIN_NONE)
+        return JD_OK;
+    legacy_module_remove(engine, id, NULL); /* nobody has seen it; the creator is asked again */
+    return jd_fail(err, JD_E_UNRESOLVED, symbol->name,
+                   "the creator's module '%s' does not define it", ir->name);
 }
 
 struct creator_call {

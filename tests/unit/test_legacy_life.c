@@ -224,6 +224,37 @@ static void creator_that_answered_with_garbage_is_asked_again(void **state)
     assert_int_equal(asked, 2);
 }
 
+static int other_name_first(void *context, struct jd_engine *asking, const char *name,
+                            enum jd_symbol_kind kind, struct jd_creation *out,
+                            struct jd_error *error)
+{
+    int *asked = context;
+    static const char other[] = "define i32 @other() { ret i32 1 }\n";
+    static const char both[] = "define i32 @other() { ret i32 2 }\n"
+                               "define i32 @made() { %r = call i32 @other() ret i32 %r }\n";
+    (void)asking, (void)name, (void)kind, (void)error;
+    if ((*asked)++ < 2)
+        out->ir = (struct jd_ir){other, sizeof other - 1, "other"};
+    else
+        out->ir = (struct jd_ir){both, sizeof both - 1, "both"};
+    return JD_OK;
+}
+
+static void module_without_the_name_does_not_stay(void **state)
+{
+    int asked = 0;
+    (void)state;
+    add("m", "declare i32 @made()\ndefine i32 @f() { %r = call i32 @made() ret i32 %r }\n");
+    expect_ok(engine->ops->set_creator(engine, other_name_first, &asked, &err), &err);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(call("f"), -1);
+        assert_int_equal(handled.code, JD_E_UNRESOLVED);
+        assert_string_equal(handled.where, "made");
+    }
+    assert_int_equal(call("f"), 2);
+    assert_int_equal(asked, 3);
+}
+
 /* A constructor of the host's removes a module whose own constructor is still to run. */
 static jd_module_id victim;
 
@@ -270,6 +301,7 @@ int main(void)
         TEST(exit_handler_of_a_removed_module_is_forgotten),
         TEST(new_creator_is_asked_what_the_old_one_did_not_know),
         TEST(creator_that_answered_with_garbage_is_asked_again),
+        TEST(module_without_the_name_does_not_stay),
         TEST(constructor_removes_a_module_with_constructors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
