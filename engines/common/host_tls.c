@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <string.h>
 
 struct tls_index {
     unsigned long module, offset;
@@ -18,6 +19,26 @@ extern void *__emutls_get_address(void *control);
 
 /* No object is this large; libgcc's control objects hold the variable's size here. */
 #define HOST_MARK UINTPTR_MAX
+
+/* What std::call_once leaves for __once_proxy (libstdc++, mutex). A first call in between, which a
+ * lazy engine compiles then, must not find the process's own: LLVM's use of std::call_once, and
+ * that of std::promise in ORC, would leave them empty. */
+static _Thread_local void (*once_call)(void);
+static _Thread_local void *once_callable;
+
+void jd_host_tls_once_proxy(void)
+{
+    once_call();
+}
+
+static uintptr_t find_variable(const char *name)
+{
+    if (!strcmp(name, "_ZSt11__once_call"))
+        return (uintptr_t)&once_call;
+    if (!strcmp(name, "_ZSt15__once_callable"))
+        return (uintptr_t)&once_callable;
+    return (uintptr_t)dlsym(RTLD_DEFAULT, name);
+}
 
 struct search {
     uintptr_t addr;
@@ -45,7 +66,7 @@ static int in_module(struct dl_phdr_info *info, size_t info_bytes, void *context
 
 int jd_host_tls_find(const char *name, struct jd_host_tls_control *out, struct jd_error *err)
 {
-    struct search search = {(uintptr_t)dlsym(RTLD_DEFAULT, name), out};
+    struct search search = {find_variable(name), out};
     *out = (struct jd_host_tls_control){0};
     if (!search.addr)
         return jd_fail(err, JD_E_UNRESOLVED, name, "unresolved thread-local variable");

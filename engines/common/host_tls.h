@@ -25,6 +25,10 @@ struct jd_host_tls_control {
  * when the process has none. Any thread. */
 int jd_host_tls_find(const char *name, struct jd_host_tls_control *out, struct jd_error *err);
 
+/** Takes the place of libstdc++'s __once_proxy: calls what std::call_once stored in the
+ * thread-local variable that jd_host_tls_find finds for its name, which is the engines' own. */
+void jd_host_tls_once_proxy(void);
+
 /** Takes the place of libgcc's __emutls_get_address; `control` is either kind. Any thread. */
 void *jd_host_tls_get_address(void *control);
 

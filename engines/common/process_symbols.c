@@ -22,6 +22,7 @@ static void *find_next(void *handle, const char *name)
 static const struct jd_static_symbol replaced[] = {
     {"__emutls_get_address", (uintptr_t)jd_host_tls_get_address},
     {"__cxa_atexit", (uintptr_t)jd_exit_register},
+    {"__once_proxy", (uintptr_t)jd_host_tls_once_proxy},
     {"dlsym", (uintptr_t)find_next},
     {NULL, 0},
 };
