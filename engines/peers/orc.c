@@ -364,6 +364,8 @@ static int take(struct peer *peer, struct peer_module *module, bool is_on_demand
     int result = is_on_demand ? check_parts(module, err) : JD_OK;
     if (!result && is_on_demand)
         result = orc_promote_locals(module, module->llvm, true, err);
+    if (!result && is_on_demand)
+        result = orc_read_own_addresses(module, module->llvm, err);
     if (!result)
         result = orc_name_module(orc, module, err);
     LLVMOrcThreadSafeModuleRef safe =

@@ -58,6 +58,11 @@ char *orc_own_name(const struct peer_module *module, const char *what, LLVMValue
 int orc_promote_locals(const struct peer_module *module, LLVMModuleRef llvm, bool keeps_aliasees,
                        struct jd_error *err);
 
+/** Makes functions that take their own address read it from data: there it is that of the stub, in
+ * the function's own part that of the body. Errors: NO_MEMORY. */
+int orc_read_own_addresses(const struct peer_module *module, LLVMModuleRef llvm,
+                           struct jd_error *err);
+
 /** What the back ends on ORC have in common, and those of them that compile whole modules. */
 #define ORC_BACKEND .size_bytes = sizeof(struct orc_peer), .define = orc_define, .find = orc_find
 #define ORC_EAGER_BACKEND ORC_BACKEND, .close = orc_close, .take = orc_take, .finish = orc_finish

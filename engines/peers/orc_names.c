@@ -30,6 +30,60 @@ char *orc_own_name(const struct peer_module *module, const char *what, LLVMValue
                : made;
 }
 
+/* The operand that is the use's, but not what a call calls; -1: none. */
+static int address_operand(LLVMValueRef user, LLVMValueRef function)
+{
+    int count = LLVMGetNumOperands(user);
+    bool is_call = LLVMIsACallInst(user) || LLVMIsAInvokeInst(user);
+    for (int i = 0; i < count - (is_call ? 1 : 0); i++)
+        if (LLVMGetOperand(user, (unsigned)i) == function)
+            return i;
+    return -1;
+}
+
+/* An instruction of the function that takes the function's address; NULL: none. */
+static LLVMValueRef own_user(LLVMValueRef function)
+{
+    for (LLVMUseRef use = LLVMGetFirstUse(function); use; use = LLVMGetNextUse(use)) {
+        LLVMValueRef user = LLVMGetUser(use);
+        if (LLVMIsAInstruction(user) && address_operand(user, function) >= 0 &&
+            LLVMGetBasicBlockParent(LLVMGetInstructionParent(user)) == function)
+            return user;
+    }
+    return NULL;
+}
+
+static bool read_own_address(const struct peer_module *module, LLVMModuleRef llvm,
+                             LLVMValueRef function)
+{
+    LLVMContextRef context = LLVMGetModuleContext(llvm);
+    LLVMTypeRef type = LLVMPointerTypeInContext(context, 0);
+    LLVMValueRef user = own_user(function);
+    char *name = user ? orc_own_name(module, "self", function) : NULL;
+    if (!user || !name)
+        return !user;
+    LLVMValueRef cell = LLVMAddGlobal(llvm, type, name);
+    LLVMSetInitializer(cell, function);
+    LLVMSetGlobalConstant(cell, true);
+    LLVMBuilderRef builder = LLVMCreateBuilderInContext(context);
+    LLVMPositionBuilderBefore(builder, LLVMGetFirstInstruction(LLVMGetEntryBasicBlock(function)));
+    LLVMValueRef address = LLVMBuildLoad2(builder, type, cell, "");
+    for (; user; user = own_user(function))
+        LLVMSetOperand(user, (unsigned)address_operand(user, function), address);
+    LLVMDisposeBuilder(builder);
+    free(name);
+    return true;
+}
+
+int orc_read_own_addresses(const struct peer_module *module, LLVMModuleRef llvm,
+                           struct jd_error *err)
+{
+    for (LLVMValueRef f = LLVMGetFirstFunction(llvm); f; f = LLVMGetNextFunction(f))
+        if (!LLVMIsDeclaration(f) && !read_own_address(module, llvm, f))
+            return jd_fail(err, JD_E_NO_MEMORY, module->name, "no room for a name");
+    return JD_OK;
+}
+
 static bool has_alias(LLVMValueRef global)
 {
     for (LLVMUseRef use = LLVMGetFirstUse(global); use; use = LLVMGetNextUse(use))

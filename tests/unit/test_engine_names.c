@@ -134,13 +134,30 @@ static void test_call_once(void **state)
     for_each(check_once);
 }
 
+/* Inside and outside of itself, global and local. */
+static void check_own_address(void)
+{
+    add("own.ll", "define ptr @own() {\n  ret ptr @own\n}\n"
+                  "define internal ptr @local() {\n  ret ptr @local\n}\n"
+                  "define i32 @same() {\n"
+                  "  %a = call ptr @own()\n  %b = call ptr @local()\n"
+                  "  %c = icmp eq ptr %a, @own\n  %d = icmp eq ptr %b, @local\n"
+                  "  %e = and i1 %c, %d\n  %r = zext i1 %e to i32\n  ret i32 %r\n}\n");
+    assert_int_equal(call("same"), 1);
+}
+
+static void test_own_address(void **state)
+{
+    (void)state;
+    for_each(check_own_address);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names_as_they_are),
-        cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_late_definition),
-        cmocka_unit_test(test_call_once),
+        cmocka_unit_test(test_names_as_they_are), cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_late_definition),   cmocka_unit_test(test_call_once),
+        cmocka_unit_test(test_own_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
