@@ -56,6 +56,14 @@ LLVMCodeGenOptLevel jd_target_opt_level(unsigned opt_level)
     return levels[opt_level > 3 ? 3 : opt_level];
 }
 
+/* Not strdup: what it allocates, tests of failing allocations do not see. */
+static char *copy_text(const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    char *copy = malloc(bytes);
+    return copy ? memcpy(copy, text, bytes) : NULL;
+}
+
 static bool is_native(const struct jd_engine_options *options)
 {
     return options->cpu && !strcmp(options->cpu, "native");
@@ -63,14 +71,14 @@ static bool is_native(const struct jd_engine_options *options)
 
 char *jd_target_cpu(const struct jd_engine_options *options)
 {
-    return is_native(options) ? LLVMGetHostCPUName() : strdup(options->cpu ? options->cpu : "");
+    return is_native(options) ? LLVMGetHostCPUName() : copy_text(options->cpu ? options->cpu : "");
 }
 
 char *jd_target_features(const struct jd_engine_options *options)
 {
     const char *own = options->features ? options->features : "";
     if (!is_native(options))
-        return strdup(own);
+        return copy_text(own);
     char *host_features = LLVMGetHostCPUFeatures();
     size_t bytes = strlen(host_features) + 1 + strlen(own) + 1;
     char *out = malloc(bytes);
