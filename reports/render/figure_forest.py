@@ -213,14 +213,18 @@ def baseline_of(report, engine, opt_level, regime, metric):
                  if c["engine"] == engine), None)
 
 
-def floor_sentence(comparisons):
+def floor_sentence(comparisons, is_calibrated):
     """What a bold ratio rests on."""
     floors = [c["effect_floor"] for c in comparisons if c["ratio"] is not None]
     if not floors or None in floors:
         return ("Grey: no verdict; this run was too noisy or too short for its A/A calibration to "
                 "tell any effect from noise.")
-    source = ("what this run's A/A calibration can tell from noise" if comparisons[0]["is_primary"]
-              else "the minimum effect; the calibration watches the headline metrics only")
+    if not is_calibrated:
+        source = "the minimum effect; this run has no A/A calibration, and does not know its noise"
+    elif comparisons[0]["is_primary"]:
+        source = "what this run's A/A calibration can tell from noise"
+    else:
+        source = "the minimum effect; the calibration watches the headline metrics only"
     return (f"Bold: significant after Holm's correction and at least {format_percent(max(floors))}, "
             f"{source}; grey: no verdict.")
 
@@ -239,7 +243,8 @@ def caption(report, opt_level, regime, metric, workloads):
     compared = [c for c in report.comparisons(opt_level, regime, metric)
                 if c["workload"] in workloads]
     if compared:
-        parts.append(f"Ratio below 1 is {better}. {floor_sentence(compared)}")
+        parts.append(f"Ratio below 1 is {better}. "
+                     f"{floor_sentence(compared, bool(report.data['calibration']['pairs']))}")
     if any(s and s["median"] == 0 for _, s in statistics):
         parts.append("A value of 0 has no dot where the axis is logarithmic.")
     if any(cell and cell["status"] == "partial" for cell, _ in statistics):

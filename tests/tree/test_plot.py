@@ -190,6 +190,20 @@ class Discovers(PlotTest):
         _, pairs = figure_crossover.pairs_of(report, family, 0)
         return figure_crossover.finding(pairs[0])
 
+    def test_caption_speaks_of_a_calibration_that_was_made(self):
+        sys.path.insert(0, str(pathlib.Path(PLOT).parent.parent / "reports" / "render"))
+        import figure_forest  # pylint: disable=import-outside-toplevel
+        import model  # pylint: disable=import-outside-toplevel
+        data = small()
+        for pairs, wanted in ((data["calibration"]["pairs"] or [{}], "A/A calibration can tell"),
+                              ([], "no A/A calibration")):
+            data["calibration"]["pairs"] = pairs
+            report = model.Report(data)
+            first = data["comparisons"][0]
+            first["effect_floor"], metric = 0.02, first["metric"]
+            self.assertIn(wanted, figure_forest.caption(
+                report, first["opt_level"], first["regime"], metric, [first["workload"]]))
+
     def test_comparison_is_turned_towards_the_reference(self):
         sys.path.insert(0, str(pathlib.Path(PLOT).parent.parent / "reports" / "render"))
         import model  # pylint: disable=import-outside-toplevel
