@@ -36,13 +36,16 @@ static bool is_frame(const struct legacy_link *link, uint32_t index)
     return !strcmp(jd_elf_section_name(&link->elf, index), ".eh_frame");
 }
 
-/* A body that is nothing but `unreachable` has no bytes, but an address. */
-static bool holds_empty_function(const struct legacy_link *link, uint32_t index)
+/* A body that is nothing but `unreachable` has no bytes, but an address; so has an array without
+ * elements. */
+static bool holds_empty_symbol(const struct legacy_link *link, uint32_t index)
 {
-    for (uint32_t i = 1; i < link->elf.symbol_count; i++)
+    for (uint32_t i = 1; i < link->elf.symbol_count; i++) {
+        unsigned type = ELF64_ST_TYPE(link->elf.symbols[i].st_info);
         if (jd_elf_symbol_section(&link->elf, i) == index &&
-            ELF64_ST_TYPE(link->elf.symbols[i].st_info) == STT_FUNC)
+            (type == STT_FUNC || type == STT_OBJECT))
             return true;
+    }
     return false;
 }
 
@@ -51,8 +54,7 @@ static bool is_loaded(const struct legacy_link *link, uint32_t index)
     const Elf64_Shdr *section = &link->elf.sections[index];
     if (!(section->sh_flags & SHF_ALLOC) || link->places[index].is_elsewhere)
         return false;
-    return section->sh_size ||
-           ((section->sh_flags & SHF_EXECINSTR) && holds_empty_function(link, index));
+    return section->sh_size || holds_empty_symbol(link, index);
 }
 
 static size_t room_of_section(const struct legacy_link *link, uint32_t index)
