@@ -123,7 +123,7 @@ def judge_bench(args, wanted, call):
 def values(total, limit):
     if not limit or total <= limit:
         return range(1, total + 1)
-    return sorted({1 + i * (total - 1) // (limit - 1) for i in range(limit)})
+    return sorted({1 + i * (total - 1) // max(1, limit - 1) for i in range(limit)})
 
 
 def main():
