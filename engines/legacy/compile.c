@@ -98,6 +98,11 @@ static int move_functions(struct unit *unit, struct jd_error *err)
         if (message)
             return jd_llvm_take_message(err, JD_E_BAD_IR, unit->module->name, message);
         unit->engine->bodies_materialised += was_read;
+        /* LLVM's reader takes a body without blocks, and a definition without a body. */
+        if (!LLVMGetFirstBasicBlock(function) &&
+            !legacy_outline_is_piece(unit->module->source, function))
+            return jd_fail(err, JD_E_BAD_IR, unit->module->name, "'%s' has no body",
+                           legacy_value_name(function));
         message = legacy_outline_body(unit->engine, unit->module, function);
         if (message)
             return jd_llvm_take_message(err, JD_E_INTERNAL, unit->name, message);
@@ -269,6 +274,21 @@ static void retire_partition(struct unit *unit)
         drop_oldest_spent(engine);
 }
 
+/* Bitcode is not verified ahead: what it breaks in here is its own fault when LLVM's verifier says
+ * so afterwards. */
+static int blame(const struct unit *unit, int code, struct jd_error *err)
+{
+    char *message = NULL;
+    bool may_be_ours = jd_code_kind(code) == JD_KIND_ENGINE_BUG || code == JD_E_STATE;
+    if (!may_be_ours || !LLVMVerifyModule(legacy_source_module(unit->module->source),
+                                          LLVMReturnStatusAction, &message)) {
+        LLVMDisposeMessage(message);
+        return code;
+    }
+    jd_error_clear(err);
+    return jd_llvm_take_message(err, JD_E_BAD_IR, unit->module->name, message);
+}
+
 static int run_unit(struct unit *unit, struct jd_error *err)
 {
     struct jd_error local = JD_ERROR_INIT;
@@ -284,6 +304,8 @@ static int run_unit(struct unit *unit, struct jd_error *err)
     retire_partition(unit);
     if (!result)
         result = finish(unit, &local);
+    if (result)
+        result = blame(unit, result, &local);
     settle(unit);
     free(unit->claimed);
     if (result)

@@ -1,5 +1,5 @@
 ; The program that jd-flip damages bit by bit: a table of functions, a branch, a phi, a call of the C
-; library; ends with 7 - 3.
+; library; prints 1 and ends with it.
 @table = constant [2 x ptr] [ptr @f, ptr @g]
 @fmt = private constant [4 x i8] c"%d\0A\00"
 declare i32 @printf(ptr, ...)

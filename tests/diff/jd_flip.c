@@ -17,7 +17,7 @@
 #include "trial.h"
 
 /* What a damaged program may take of the machine. */
-static const rlim_t memory_max_bytes = (rlim_t)16 << 30;
+static const rlim_t memory_max_bytes = (rlim_t)4 << 30;
 
 enum ending {
     RAN,
@@ -151,13 +151,27 @@ static void limit_resources(void)
     setrlimit(RLIMIT_AS, &memory);
 }
 
+/* A busy machine is no hang: what took too long gets ten times as long. */
+static enum ending run_patiently(const struct trial_config *config,
+                                 const struct trial_program *program, struct trial_outcome *outcome)
+{
+    struct trial_program again = *program;
+    trial_run(config, program, outcome);
+    enum ending ending = judge(outcome);
+    if (ending != HUNG)
+        return ending;
+    trial_outcome_fini(outcome);
+    again.timeout_s *= 10;
+    trial_run(config, &again, outcome);
+    return judge(outcome);
+}
+
 /* Returns how the program ended. */
 static enum ending run_bit(const struct trial_config *config, const struct trial_program *program,
                            size_t bit, bool is_verbose)
 {
     struct trial_outcome outcome;
-    trial_run(config, program, &outcome);
-    enum ending ending = judge(&outcome);
+    enum ending ending = run_patiently(config, program, &outcome);
     if (ending >= ENGINE_BUG || is_verbose)
         printf("bit %zu: %s (%s %d): %.*s\n", bit, ending_names[ending],
                outcome.end == TRIAL_EXITED ? "code" : "signal", outcome.code, 300,

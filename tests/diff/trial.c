@@ -86,7 +86,8 @@ static int end_of_program(void *context, int status)
 
 static int report(const struct jd_error *err)
 {
-    fprintf(stderr, "%s: %s\n", err->where, err->text);
+    fprintf(stderr, TRIAL_ERROR_PREFIX "%s: %s: %s\n", jd_code_name(err->code), err->where,
+            err->text);
     return err->kind == JD_KIND_UNSUPPORTED ? EXIT_UNSUPPORTED : EXIT_ENGINE;
 }
 
@@ -118,6 +119,29 @@ static _Noreturn void run_engine(const struct trial_config *config,
     jd_program_run(running, argc, argv);
 }
 
+/* Whose time it was that ran out; async-signal-safe. */
+static void on_alarm(int number)
+{
+    int phase = jd_phase_current();
+    const char *text = phase >= 0                 ? jd_phase_name(phase)
+                       : jd_program_has_started() ? TRIAL_LATE_IN_PROGRAM
+                                                  : "start";
+    ssize_t written = write(STDERR_FILENO, TRIAL_LATE_PREFIX, strlen(TRIAL_LATE_PREFIX));
+    written += write(STDERR_FILENO, text, strlen(text));
+    written += write(STDERR_FILENO, "\n", 1);
+    (void)written;
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void watch_time(unsigned timeout_s)
+{
+    struct sigaction action = {.sa_handler = on_alarm, .sa_flags = (int)SA_ONSTACK};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGALRM, &action, NULL);
+    alarm(timeout_s);
+}
+
 static void redirect(int from, const char *path, int flags, int to)
 {
     int fd = path ? open(path, flags) : from;
@@ -134,16 +158,17 @@ static _Noreturn void be_child(const struct trial_config *config,
     for (; program->arguments && program->arguments[argc - 1] && argc <= ARGUMENTS_MAX; argc++)
         argv[argc] = (char *)(uintptr_t)program->arguments[argc - 1];
     redirect(-1, program->input_file ? program->input_file : "/dev/null", O_RDONLY, STDIN_FILENO);
-    redirect(output, NULL, 0, STDOUT_FILENO);
+    redirect(output, program->drops_output ? "/dev/null" : NULL, O_WRONLY, STDOUT_FILENO);
     redirect(messages, NULL, 0, STDERR_FILENO);
     setrlimit(RLIMIT_CORE, &no_core);
     if (program->directory && chdir(program->directory) != 0)
         die(program->directory);
-    alarm(program->timeout_s);
     if (config->ops) {
         jd_crash_watch(program->files[0].name);
+        watch_time(program->timeout_s);
         run_engine(config, program, argc, argv);
     }
+    alarm(program->timeout_s);
     native_main_fn entry = native_load(program->files, program->file_count, config->opt_level);
     if (!entry)
         _exit(EXIT_NATIVE);

@@ -16,6 +16,12 @@
 
 enum { TRIAL_NAME_BYTES = 48, TRIAL_CONFIGS_MAX = 64, TRIAL_FILES_MAX = 16 };
 
+/** What a child writes to its messages: an error of the engine begins with this and the name of its
+ * code; time that ran out with that and the phase it ran out in. */
+#define TRIAL_ERROR_PREFIX "engine error "
+#define TRIAL_LATE_PREFIX "time ran out in "
+#define TRIAL_LATE_IN_PROGRAM "the program"
+
 /** How to run a program. */
 struct trial_config {
     char name[TRIAL_NAME_BYTES];     /**< "legacy-O2-block" */
@@ -34,6 +40,7 @@ struct trial_program {
     const char *directory;        /**< NULL: where we are */
     const char *input_file;       /**< NULL: /dev/null */
     unsigned timeout_s;
+    bool drops_output; /**< nobody wants to know what it printed */
 };
 
 enum trial_end { TRIAL_EXITED, TRIAL_REFUSED, TRIAL_DIED, TRIAL_TIMED_OUT };
