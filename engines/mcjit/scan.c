@@ -138,6 +138,32 @@ static bool is_tls(LLVMValueRef global)
     return LLVMIsAGlobalVariable(global) && LLVMIsThreadLocal(global);
 }
 
+static bool is_prefix(const char *prefix, const char *name, size_t name_bytes)
+{
+    size_t bytes = strlen(prefix);
+    return name_bytes >= bytes && !memcmp(name, prefix, bytes);
+}
+
+/* The object of a module with stack maps has them behind a local symbol of this name, which the
+ * module may refer to. Source: LLVM's "Stack maps and patch points", "Stack Map Section". */
+static bool is_own_stack_maps(const struct mcjit_module *module, LLVMValueRef global)
+{
+    static const char *const makers[] = {"llvm.experimental.stackmap",
+                                         "llvm.experimental.patchpoint.",
+                                         "llvm.experimental.gc.statepoint."};
+    size_t length;
+    const char *name = object_name(global, &length);
+    if (length != strlen("__LLVM_StackMaps") || memcmp(name, "__LLVM_StackMaps", length) != 0)
+        return false;
+    for (LLVMValueRef f = LLVMGetFirstFunction(module->llvm); f; f = LLVMGetNextFunction(f)) {
+        name = LLVMGetValueName2(f, &length);
+        for (size_t i = 0; i < sizeof makers / sizeof *makers; i++)
+            if (is_prefix(makers[i], name, length) && LLVMGetFirstUse(f))
+                return true;
+    }
+    return false;
+}
+
 static int scan_reference(struct mcjit_engine *engine, struct mcjit_module *module,
                           LLVMValueRef global, struct jd_error *err)
 {
@@ -147,7 +173,7 @@ static int scan_reference(struct mcjit_engine *engine, struct mcjit_module *modu
         .is_tls = is_tls(global),
     };
     int result = JD_OK;
-    if (LLVMGetFirstUse(global))
+    if (LLVMGetFirstUse(global) && !is_own_stack_maps(module, global))
         result = mcjit_scan_symbol(engine, global, &reference.symbol, err);
     if (result || !reference.symbol ||
         mcjit_is_asm_name(module, reference.symbol->name, strlen(reference.symbol->name)))

@@ -256,6 +256,42 @@ static void test_file_level_assembly_shares_names(void **state)
     fixture_close(&f);
 }
 
+/* One function, one record: header, function address, stack size, count, the record's id. */
+#define STACK_MAPPED(number, id)                                                                   \
+    "@__LLVM_StackMaps = external global i8\n"                                                     \
+    "declare void @llvm.experimental.stackmap(i64, i32, ...)\n"                                    \
+    "define void @mapped" number "() {\n"                                                          \
+    "  call void (i64, i32, ...) @llvm.experimental.stackmap(i64 " id ", i32 0)\n"                 \
+    "  ret void\n}\n"                                                                              \
+    "define i32 @id" number "() {\n"                                                               \
+    "  %p = getelementptr i8, ptr @__LLVM_StackMaps, i64 40\n"                                     \
+    "  %r = load i32, ptr %p, align 8\n"                                                           \
+    "  ret i32 %r\n}\n"                                                                            \
+    "define i32 @is_at" number "() {\n"                                                            \
+    "  %p = getelementptr i8, ptr @__LLVM_StackMaps, i64 16\n"                                     \
+    "  %f = load ptr, ptr %p, align 8\n"                                                           \
+    "  %is = icmp eq ptr %f, @mapped" number "\n"                                                  \
+    "  %r = zext i1 %is to i32\n"                                                                  \
+    "  ret i32 %r\n}\n"
+
+static void test_each_module_keeps_its_stack_maps(void **state)
+{
+    struct fixture f;
+    (void)state;
+    fixture_open(&f, NULL);
+    fixture_add(&f, "one.ll", STACK_MAPPED("1", "71"));
+    fixture_add(&f, "two.ll", STACK_MAPPED("2", "72"));
+    assert_int_equal(fixture_call(&f, "id1"), 71);
+    assert_int_equal(fixture_call(&f, "id2"), 72);
+    assert_int_equal(fixture_call(&f, "is_at1"), 1);
+    assert_int_equal(fixture_call(&f, "is_at2"), 1);
+    fixture_add(&f, "none.ll",
+                "@__LLVM_StackMaps = external global i8\n"
+                "define ptr @none() { ret ptr @__LLVM_StackMaps }\n");
+    fixture_lookup_fails(&f, "none", JD_E_UNRESOLVED, "__LLVM_StackMaps");
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +306,7 @@ int main(void)
         cmocka_unit_test(test_far_variable_declared_local),
         cmocka_unit_test(test_associated_constructor_goes_with_its_variable),
         cmocka_unit_test(test_file_level_assembly_shares_names),
+        cmocka_unit_test(test_each_module_keeps_its_stack_maps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
