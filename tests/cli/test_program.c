@@ -214,7 +214,7 @@ static void every_end_is_told(void **state)
         {"fake\ndefine main quick_exit_8\n", "8 -", 108},
         {"fake\ndefine main thread_exit\n", "6 D", 106},
         {"fake\ndefine main fork_exit\n", "15 D", 115},
-        {"fake\ndefine main argc\nconstructor exit_9\n", "9 -", 109},
+        {"fake\ndefine main argc\nconstructor exit_9\n", "9 D", 109},
         {"fake\ndefine main argc\ndestructor exit_9\n", "9 D", 109},
         {"fake\ndefine main unresolved_call\n", "31 -", 131},
         {"fake\ndefine main argc\nfail destructors INTERNAL x\n", "32 D", 132},
