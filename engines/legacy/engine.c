@@ -93,6 +93,8 @@ static void destroy(struct jd_engine *base)
     for (size_t i = 0; i < LEGACY_STUB_BLOCKS && engine->stub_symbols[i]; i++)
         free(engine->stub_symbols[i]);
     free(engine->ir_passes);
+    for (size_t i = 0; i < 2; i++)
+        free(engine->left_over[i].items);
     pthread_cond_destroy(&engine->changed);
     jd_stack_pool_fini(&engine->stacks);
     pthread_mutex_destroy(&engine->lock);

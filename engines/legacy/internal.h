@@ -218,6 +218,10 @@ struct legacy_engine {
     pthread_t foreign_thread;
     uintptr_t near_handle_addr; /* what objects know as __dso_handle; 0: not needed so far */
     bool has_run_constructors;
+    struct legacy_left_over {
+        struct legacy_structor *items; /* in the order of collecting */
+        size_t count;
+    } left_over[2]; /* constructors, destructors: what a failure kept from running */
 
     uint64_t modules_compiled, functions_compiled, bodies_materialised, creator_calls, relocations;
 };

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Static constructors and destructors: collected from the modules, ordered, run once.
+ * Static constructors and destructors: collected from the modules, ordered, run once. Where one
+ * cannot be compiled, it and those after it are left for the next time.
  * Source: LLVM language reference, "The 'llvm.global_ctors' Global Variable": ascending priority,
  * destructors in reverse; ties in the order of the modules and of the list.
  */
 #include "internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "target.h"
 
-struct structor {
+struct legacy_structor {
     unsigned priority;
     size_t order;
     struct legacy_symbol *symbol; /* NULL: of an object file */
@@ -22,15 +24,15 @@ struct structor {
 struct collection {
     struct legacy_engine *engine;
     struct legacy_module *module;
-    struct structor *items;
+    struct legacy_structor *items;
     size_t count, capacity;
 };
 
-static int add_item(struct collection *all, const struct structor *item)
+static int add_item(struct collection *all, const struct legacy_structor *item)
 {
     if (all->count == all->capacity) {
         size_t capacity = all->capacity ? all->capacity * 2 : 16;
-        struct structor *items = realloc(all->items, capacity * sizeof *items);
+        struct legacy_structor *items = realloc(all->items, capacity * sizeof *items);
         if (!items)
             return JD_E_NO_MEMORY;
         all->items = items;
@@ -45,9 +47,10 @@ static int add_item(struct collection *all, const struct structor *item)
 static int collect(void *context, unsigned priority, LLVMValueRef function)
 {
     struct collection *all = context;
-    const struct structor item = {.priority = priority,
-                                  .module = all->module->id,
-                                  .symbol = legacy_symbol_of(all->engine, all->module, function)};
+    const struct legacy_structor item = {.priority = priority,
+                                         .module = all->module->id,
+                                         .symbol =
+                                             legacy_symbol_of(all->engine, all->module, function)};
     return item.symbol ? add_item(all, &item) : JD_E_NO_MEMORY;
 }
 
@@ -57,7 +60,7 @@ static int collect_of_object(struct collection *all, struct legacy_foreign *fore
     int result = JD_OK;
     for (size_t i = 0; i < jd_object_structor_count(foreign->object) && !result; i++) {
         struct jd_object_structor structor = jd_object_structor_at(foreign->object, i);
-        const struct structor item = {
+        const struct legacy_structor item = {
             .priority = structor.priority, .foreign = foreign, .number = i};
         if (structor.is_destructor != is_constructor)
             result = add_item(all, &item);
@@ -102,7 +105,7 @@ static int collect_all(struct collection *all, bool is_constructor)
 
 static int by_priority(const void *left, const void *right)
 {
-    const struct structor *a = left, *b = right;
+    const struct legacy_structor *a = left, *b = right;
     if (a->priority != b->priority)
         return a->priority < b->priority ? -1 : 1;
     return a->order < b->order ? -1 : a->order > b->order;
@@ -112,15 +115,54 @@ struct request {
     struct legacy_engine *engine;
     bool is_constructor;
     struct collection all;
-    const struct structor *item;
+    const struct legacy_structor *item;
     uintptr_t addr;
 };
+
+static struct legacy_left_over *left_over(const struct request *request)
+{
+    return &request->engine->left_over[request->is_constructor ? 0 : 1];
+}
+
+/* Earlier than what has come since. */
+static int collect_left_over(struct request *request)
+{
+    struct legacy_left_over *left = left_over(request);
+    int result = JD_OK;
+    for (size_t i = 0; i < left->count && !result; i++)
+        result = add_item(&request->all, &left->items[i]);
+    free(left->items);
+    *left = (struct legacy_left_over){NULL, 0};
+    return result;
+}
+
+/* From the one that failed on; destructors run from the end of the list. Without memory they are
+ * lost; the caller has an error already. */
+static int leave_rest(void *argument, struct jd_error *err)
+{
+    struct request *request = argument;
+    struct legacy_left_over *left = left_over(request);
+    size_t at = (size_t)(request->item - request->all.items);
+    const struct legacy_structor *first =
+        request->is_constructor ? request->item : request->all.items;
+    size_t count = request->is_constructor ? request->all.count - at : at + 1;
+    struct legacy_structor *items =
+        realloc(left->items, (left->count + count) * sizeof *left->items);
+    (void)err;
+    if (!items)
+        return JD_OK;
+    memcpy(items + left->count, first, count * sizeof *items);
+    *left = (struct legacy_left_over){items, left->count + count};
+    return JD_OK;
+}
 
 static int gather(void *argument, struct jd_error *err)
 {
     struct request *request = argument;
     struct collection *all = &request->all;
-    int result = collect_all(all, request->is_constructor);
+    int result = collect_left_over(request);
+    if (!result)
+        result = collect_all(all, request->is_constructor);
     if (request->is_constructor)
         request->engine->has_run_constructors = true;
     if (result)
@@ -133,7 +175,7 @@ static int gather(void *argument, struct jd_error *err)
 static int make_callable(void *argument, struct jd_error *err)
 {
     struct request *request = argument;
-    const struct structor *item = request->item;
+    const struct legacy_structor *item = request->item;
     request->addr = 0;
     if (item->symbol && !legacy_module_find(request->engine, item->module))
         return JD_OK;
@@ -154,8 +196,10 @@ int legacy_run_structors(struct legacy_engine *engine, bool is_constructor, stru
     for (size_t i = 0; !result && i < all->count; i++) {
         request.item = &all->items[is_constructor ? i : all->count - 1 - i];
         result = legacy_enter(engine, make_callable, &request, err);
-        if (result)
+        if (result) {
+            legacy_enter(engine, leave_rest, &request, NULL);
             break;
+        }
         if (!request.addr)
             continue;
         if (is_constructor) /* on the caller's stack, without the lock */

@@ -288,6 +288,55 @@ static void constructor_removes_a_module_with_constructors(void **state)
     assert_int_equal(runs, 0);
 }
 
+static void structors_after_a_failure_run_the_next_time(void **state)
+{
+    static int runs, late;
+    (void)state;
+    runs = 0;
+    expect_ok(
+        engine->ops->define_symbol(engine, "runs", JD_SYMBOL_VARIABLE, (uintptr_t)&runs, &err),
+        &err);
+#define RUNS(name, digit)                                                                          \
+    "define void @" name "() { %r = load i32, ptr @runs %m = mul i32 %r, 10 "                      \
+    "%n = add i32 %m, " digit " store i32 %n, ptr @runs ret void }\n"
+#define ENTRY(priority, name) "{ i32, ptr, ptr } { i32 " priority ", ptr @" name ", ptr null }"
+    add("m",
+        "@runs = external global i32\n@late = external global i32\n" RUNS(
+            "a",
+            "1") "define void @b() { store i32 5, ptr @late call void @two() ret void }\n" RUNS("tw"
+                                                                                                "o",
+                                                                                                "2")
+            RUNS("c", "3") "@llvm.global_ctors = appending global [3 x { i32, ptr, ptr }]"
+                           " [" ENTRY("1", "a") ", " ENTRY("2", "b") ", " ENTRY(
+                               "3",
+                               "c") "]\n"
+                                    "@llvm.global_dtors = appending global [3 x { i32, ptr, ptr }]"
+                                    " [" ENTRY("3", "a") ", " ENTRY("2", "b") ", " ENTRY(
+                                        "1", "c") "]\n");
+#undef RUNS
+#undef ENTRY
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(engine->ops->run_constructors(engine, &err), JD_E_UNRESOLVED);
+        assert_non_null(strstr(err.text, "unresolved"));
+        jd_error_clear(&err);
+        assert_int_equal(runs, 1);
+    }
+    runs = 0;
+    assert_int_equal(engine->ops->run_destructors(engine, &err), JD_E_UNRESOLVED);
+    jd_error_clear(&err);
+    assert_int_equal(runs, 1);
+    expect_ok(
+        engine->ops->define_symbol(engine, "late", JD_SYMBOL_VARIABLE, (uintptr_t)&late, &err),
+        &err);
+    expect_ok(engine->ops->run_constructors(engine, &err), &err);
+    assert_int_equal(runs, 123);
+    runs = 1;
+    expect_ok(engine->ops->run_destructors(engine, &err), &err);
+    assert_int_equal(runs, 123);
+    expect_ok(engine->ops->run_constructors(engine, &err), &err);
+    assert_int_equal(runs, 123);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, destroy)
 
 int main(void)
@@ -303,6 +352,7 @@ int main(void)
         TEST(creator_that_answered_with_garbage_is_asked_again),
         TEST(module_without_the_name_does_not_stay),
         TEST(constructor_removes_a_module_with_constructors),
+        TEST(structors_after_a_failure_run_the_next_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -165,7 +165,8 @@ struct jd_engine_ops {
     int (*lookup)(struct jd_engine *engine, const char *name, uintptr_t *out_addr,
                   struct jd_error *err);
     /** Static constructors of all modules that have not run yet, by priority, then in the order in
-     * which modules were added; each once. */
+     * which modules were added; each once. Where one cannot be compiled, it and those after it are
+     * left for the next call; of destructors, too. */
     int (*run_constructors)(struct jd_engine *engine, struct jd_error *err);
     /** What __cxa_atexit registered through this engine, in reverse, then static destructors in
      * reverse; each once. */
