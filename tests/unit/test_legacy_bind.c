@@ -129,12 +129,14 @@ static int set_up(void **state)
     return create();
 }
 
+#if defined(__x86_64__)
 static int set_up_denied(void **state)
 {
     (void)state;
     is_sync_denied = true;
     return create();
 }
+#endif
 
 static int tear_down(void **state)
 {
