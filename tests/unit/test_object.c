@@ -187,6 +187,24 @@ static void refuses_other_cpus_and_damage(void **state)
     free(bytes);
 }
 
+/* As a member of an archive may be. */
+static void is_read_from_any_address(void **state)
+{
+    struct jd_error err = JD_ERROR_INIT;
+    struct jd_object *object;
+    size_t size_bytes;
+    void *bytes = read_file(JD_OBJECT_ANSWER, &size_bytes);
+    char *shifted = malloc(size_bytes + 2);
+    (void)state;
+    assert_non_null(shifted);
+    memcpy(shifted + 2, bytes, size_bytes);
+    expect_ok(open_bytes(shifted + 2, size_bytes, &object, &err), &err);
+    assert_non_null(find(object, "object_answer"));
+    jd_object_close(object);
+    free(shifted);
+    free(bytes);
+}
+
 static void memory_is_given_back(void **state)
 {
     struct jd_error err = JD_ERROR_INIT;
@@ -294,6 +312,7 @@ int main(void)
         cmocka_unit_test(links_and_runs),
         cmocka_unit_test(refuses_thread_local_variables),
         cmocka_unit_test(refuses_other_cpus_and_damage),
+        cmocka_unit_test(is_read_from_any_address),
         cmocka_unit_test(memory_is_given_back),
         cmocka_unit_test(frames_without_code_are_nobodys),
         cmocka_unit_test(what_was_added_is_removed_once),
