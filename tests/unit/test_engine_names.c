@@ -16,8 +16,12 @@
 #define GETPID_VERSION "GLIBC_2.2.5"
 #endif
 
-static const char *const engines[] = {"legacy",   "mcjit",          "orc", "orc-rtdyld",
-                                      "orc-lazy", "orc-lazy-split", "aot"};
+static const char *const engines[] = {
+    "legacy",     "mcjit", "orc", "orc-lazy", "orc-lazy-split", "aot",
+#ifndef __aarch64__ /* where its linker, LLVM's RuntimeDyld, crashes at functions' addresses */
+    "orc-rtdyld",
+#endif
+};
 
 static struct jd_engine *engine;
 static struct jd_error err;

@@ -46,7 +46,7 @@ static void test_error_names_it(void **state)
 static void use_again_after_failure(struct fixture *f)
 {
     fixture_add(f, "bad.ll",
-                "define void @bad() {\n  call void asm \"nonsense\", \"\"()\n"
+                "define void @bad() {\n  call void asm sideeffect \"no such thing\", \"\"()\n"
                 "  ret void\n}\n");
     fixture_lookup_fails(f, "bad", JD_E_COMPILE, "bad.ll");
     fixture_add(f, "second.ll", LOADS("second", "8"));
