@@ -5,8 +5,9 @@
  */
 #include "mcjit_fixture.h"
 
-#include <stdio.h>
 #include <stdlib.h>
+
+#include "read_file.h"
 
 /* A load that no instruction does at once: a call of __atomic_load(24, from, to, order). */
 #define LOADS(name, value)                                                                         \
@@ -65,24 +66,11 @@ static void test_module_on_demand(void **state)
     fixture_close(&f);
 }
 
-static void *read_archive(size_t *out_bytes)
-{
-    FILE *in = fopen(JD_OBJECT_ARCHIVE, "rb");
-    assert_non_null(in);
-    fseek(in, 0, SEEK_END);
-    *out_bytes = (size_t)ftell(in);
-    rewind(in);
-    void *bytes = malloc(*out_bytes);
-    assert_int_equal(fread(bytes, 1, *out_bytes, in), *out_bytes);
-    fclose(in);
-    return bytes;
-}
-
 static void from_archive(enum jd_granularity granularity)
 {
     struct fixture f;
     size_t size_bytes;
-    void *bytes = read_archive(&size_bytes);
+    void *bytes = read_file(JD_OBJECT_ARCHIVE, &size_bytes);
     open_by_module(&f, granularity);
     fixture_add(&f, "user.ll", LOADS("first", "7"));
     expect_ok(jd_mcjit_ops.add_object(f.engine, bytes, size_bytes, "library.a", &f.err), &f.err);

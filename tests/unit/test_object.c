@@ -6,25 +6,12 @@
 #include "expect.h"
 
 #include <elf.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "object.h"
+#include "read_file.h"
 
 static struct jd_arena *arena;
-
-static void *read_file(const char *path, size_t *out_bytes)
-{
-    FILE *in = fopen(path, "rb");
-    assert_non_null(in);
-    fseek(in, 0, SEEK_END);
-    *out_bytes = (size_t)ftell(in);
-    rewind(in);
-    void *bytes = malloc(*out_bytes);
-    assert_int_equal(fread(bytes, 1, *out_bytes, in), *out_bytes);
-    fclose(in);
-    return bytes;
-}
 
 static int set_up(void **state)
 {
