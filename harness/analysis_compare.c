@@ -10,13 +10,6 @@
 
 #include "analysis_private.h"
 
-/* Metrics that are compared; the rest is shown as it is. */
-static const enum jd_metric compared[] = {
-    JD_METRIC_TIME_TO_LAST_RESULT, JD_METRIC_TIME_TO_FIRST_RESULT, JD_METRIC_TIME_TO_MAIN,
-    JD_METRIC_NS_PER_CALL,         JD_METRIC_ENGINE_CYCLE,         JD_METRIC_PEAK_RSS,
-    JD_METRIC_ENGINE_MEMORY};
-enum { COMPARED_COUNT = sizeof compared / sizeof *compared };
-
 /* Ratio, interval and p of two cells in one metric. *has_ratio is false, with 0 returned, when a
  * side has no values or its median is 0. */
 static int compare_values(const struct jd_plan *plan, const struct jd_cell *cells[2],
@@ -90,7 +83,7 @@ static int add_comparisons(struct jd_analysis *analysis, struct jd_error *err)
     const struct jd_plan *plan = analysis->plan;
     size_t pairs = plan->cell_count * plan->engine_count;
     int rc = JD_OK;
-    analysis->comparisons = calloc(pairs * COMPARED_COUNT, sizeof *analysis->comparisons);
+    analysis->comparisons = calloc(pairs * JD_COMPARED_COUNT, sizeof *analysis->comparisons);
     if (!analysis->comparisons)
         return jd_fail(err, JD_E_NO_MEMORY, "analysis", "out of memory");
     for (size_t i = 0; i < plan->cell_count; i++)
@@ -100,8 +93,8 @@ static int add_comparisons(struct jd_analysis *analysis, struct jd_error *err)
                 break;
             if (jd_cell_is_calibration(a))
                 continue;
-            for (size_t m = 0; !rc && m < COMPARED_COUNT; m++)
-                rc = add_comparison(analysis, a, b, compared[m], err);
+            for (size_t m = 0; !rc && m < JD_COMPARED_COUNT; m++)
+                rc = add_comparison(analysis, a, b, jd_compared_metrics[m], err);
         }
     return rc;
 }

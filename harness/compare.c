@@ -12,12 +12,6 @@
 
 #include "rng.h"
 
-static const enum jd_metric compared[] = {
-    JD_METRIC_TIME_TO_LAST_RESULT, JD_METRIC_TIME_TO_FIRST_RESULT, JD_METRIC_TIME_TO_MAIN,
-    JD_METRIC_NS_PER_CALL,         JD_METRIC_ENGINE_CYCLE,         JD_METRIC_PEAK_RSS,
-    JD_METRIC_ENGINE_MEMORY};
-enum { COMPARED_COUNT = sizeof compared / sizeof *compared };
-
 const char *jd_change_name(enum jd_change change)
 {
     static const char *const names[] = {[JD_CHANGE_NONE] = "none",
@@ -229,15 +223,15 @@ static int add_cell(const struct comparing *c, const struct jd_report_cell *base
     int result = JD_OK;
     if (!is_wanted(c, base ? base : now))
         return JD_OK;
-    for (size_t m = 0; !result && m < COMPARED_COUNT; m++)
-        result = add_row(c, base, now, compared[m]);
+    for (size_t m = 0; !result && m < JD_COMPARED_COUNT; m++)
+        result = add_row(c, base, now, jd_compared_metrics[m]);
     return result;
 }
 
 static int add_rows(const struct comparing *c)
 {
     const struct jd_report_file *base = c->compare->base, *now = c->compare->now;
-    size_t most = (base->cell_count + now->cell_count) * COMPARED_COUNT;
+    size_t most = (base->cell_count + now->cell_count) * JD_COMPARED_COUNT;
     int result = JD_OK;
     c->compare->rows = calloc(most + 1, sizeof *c->compare->rows);
     if (!c->compare->rows)

@@ -161,6 +161,11 @@ bool jd_sample_metric(const struct jd_sample *sample, enum jd_regime regime, enu
     return false;
 }
 
+const enum jd_metric jd_compared_metrics[JD_COMPARED_COUNT] = {
+    JD_METRIC_TIME_TO_LAST_RESULT, JD_METRIC_TIME_TO_FIRST_RESULT, JD_METRIC_TIME_TO_MAIN,
+    JD_METRIC_NS_PER_CALL,         JD_METRIC_ENGINE_CYCLE,         JD_METRIC_PEAK_RSS,
+    JD_METRIC_ENGINE_MEMORY};
+
 enum jd_metric jd_regime_headline(enum jd_regime regime)
 {
     switch (regime) {

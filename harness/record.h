@@ -186,6 +186,9 @@ bool jd_sample_metric(const struct jd_sample *sample, enum jd_regime regime, enu
                       double *out);
 /** The metric that a regime's verdicts are about. */
 enum jd_metric jd_regime_headline(enum jd_regime regime);
+/** The metrics of which a verdict is given, in the order of reports; the rest is shown as it is. */
+enum { JD_COMPARED_COUNT = 7 };
+extern const enum jd_metric jd_compared_metrics[JD_COMPARED_COUNT];
 /** True for sizes: less is "smaller", not "faster". */
 bool jd_metric_is_size(enum jd_metric metric);
 
