@@ -193,11 +193,6 @@ static void print_table(const struct compare_command *command, const struct jd_c
 
 /* ---- JSON ---- */
 
-static json_t *real_if(bool is_there, double value)
-{
-    return is_there ? jd_json_real(value) : json_null();
-}
-
 static json_t *row_json(const struct jd_change_row *row)
 {
     const struct jd_report_cell *cell = row->base ? row->base : row->now;
@@ -208,12 +203,14 @@ static json_t *row_json(const struct jd_change_row *row)
         "workload", cell->workload, "engine", cell->engine, "opt_level", (int)cell->opt_level,
         "regime", jd_regime_name(cell->regime), "metric", jd_metric_name(row->metric), "is_primary",
         row->is_primary, "n_base", json_integer((json_int_t)row->base_count), "n_new",
-        json_integer((json_int_t)row->now_count), "median_base", real_if(has, row->base_median),
-        "median_new", real_if(has, row->now_median), "ratio", real_if(has, row->ratio), "ratio_low",
-        real_if(has, row->interval.low), "ratio_high", real_if(has, row->interval.high), "p",
-        real_if(has, row->p), "p_holm", real_if(has, row->p_holm), "effect_floor",
-        real_if(has, row->floor), "verdict", jd_verdict_name(row->verdict), "change",
-        jd_change_name(row->change), "reason", row->reason);
+        json_integer((json_int_t)row->now_count), "median_base",
+        jd_json_real_if(has, row->base_median), "median_new", jd_json_real_if(has, row->now_median),
+        "ratio", jd_json_real_if(has, row->ratio), "ratio_low",
+        jd_json_real_if(has, row->interval.low), "ratio_high",
+        jd_json_real_if(has, row->interval.high), "p", jd_json_real_if(has, row->p), "p_holm",
+        jd_json_real_if(has, row->p_holm), "effect_floor", jd_json_real_if(has, row->floor),
+        "verdict", jd_verdict_name(row->verdict), "change", jd_change_name(row->change), "reason",
+        row->reason);
 }
 
 static json_t *side_json(const struct jd_report_file *file)
@@ -249,7 +246,8 @@ static int print_json(const struct compare_command *command, const struct jd_com
         "{s:s, s:s, s:o, s:o, s:s?, s:o, s:o, s:o, s:o}", "schema", "jitduel-compare/1", "result",
         results[code], "base", side_json(compare->base), "new", side_json(compare->now),
         "relative_to", command->request.relative_to, "machine_differences", differences, "shift",
-        real_if(compare->has_shift, compare->shift), "counts", counts_json(compare), "rows", rows);
+        jd_json_real_if(compare->has_shift, compare->shift), "counts", counts_json(compare), "rows",
+        rows);
     int result = object && json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) == 0
                      ? JD_OK
                      : jd_fail(err, JD_E_INTERNAL, "compare", "the result cannot be printed");

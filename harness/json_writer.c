@@ -40,11 +40,6 @@ static json_t *date(time_t when)
     return json_string(text);
 }
 
-static json_t *real_if(bool is_there, double value)
-{
-    return is_there ? jd_json_real(value) : json_null();
-}
-
 /* ---- may it be published? ---- */
 
 size_t jd_report_reasons(const struct jd_report *report, char reasons[][JD_REASON_BYTES])
@@ -77,7 +72,8 @@ size_t jd_report_reasons(const struct jd_report *report, char reasons[][JD_REASO
 static json_t *options(const struct jd_report *report)
 {
     return json_pack("{s:o, s:o, s:f, s:f, s:f, s:o}", "timeout_s",
-                     real_if(report->timeout_s > 0, report->timeout_s), "memory_limit_bytes",
+                     jd_json_real_if(report->timeout_s > 0, report->timeout_s),
+                     "memory_limit_bytes",
                      report->memory_limit_bytes ? whole(report->memory_limit_bytes) : json_null(),
                      "confidence", JD_VERDICT_CONFIDENCE, "alpha", JD_VERDICT_ALPHA,
                      "minimum_effect", JD_VERDICT_MINIMUM_EFFECT, "benchmark_args",
@@ -207,13 +203,14 @@ static json_t *plan_json(const struct jd_plan *plan)
 static json_t *statistic(const struct jd_metric_summary *from)
 {
     const struct jd_stats_summary *s = &from->stats;
-    return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "n", whole(s->count),
-        "median", jd_json_real(s->median), "mad", jd_json_real(s->mad), "mean",
-        jd_json_real(s->mean), "min", jd_json_real(s->min), "max", jd_json_real(s->max), "p25",
-        jd_json_real(s->p25), "p75", jd_json_real(s->p75), "p99", jd_json_real(s->p99), "ci_low",
-        real_if(from->has_interval, from->interval.low), "ci_high",
-        real_if(from->has_interval, from->interval.high), "outliers", whole(s->outlier_count));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "n",
+                     whole(s->count), "median", jd_json_real(s->median), "mad",
+                     jd_json_real(s->mad), "mean", jd_json_real(s->mean), "min",
+                     jd_json_real(s->min), "max", jd_json_real(s->max), "p25", jd_json_real(s->p25),
+                     "p75", jd_json_real(s->p75), "p99", jd_json_real(s->p99), "ci_low",
+                     jd_json_real_if(from->has_interval, from->interval.low), "ci_high",
+                     jd_json_real_if(from->has_interval, from->interval.high), "outliers",
+                     whole(s->outlier_count));
 }
 
 static json_t *summary(const struct jd_cell_result *result)
@@ -289,11 +286,12 @@ static json_t *comparison(const struct jd_comparison *c)
         jd_regime_name(cell->regime), "opt_level", (int)cell->opt_level, "metric",
         jd_metric_name(c->metric), "is_primary", c->is_primary, "engine", cell->ops->name,
         "baseline", c->baseline->ops->name, "n_engine", whole(c->engine_count), "n_baseline",
-        whole(c->baseline_count), "ratio", real_if(c->has_ratio, c->ratio), "ratio_low",
-        real_if(c->has_ratio, c->interval.low), "ratio_high",
-        real_if(c->has_ratio, c->interval.high), "p", real_if(c->has_ratio, c->p), "p_holm",
-        real_if(c->has_ratio, c->p_holm), "effect_floor", real_if(c->has_floor, c->floor),
-        "verdict", jd_verdict_name(c->verdict), "reason", c->reason);
+        whole(c->baseline_count), "ratio", jd_json_real_if(c->has_ratio, c->ratio), "ratio_low",
+        jd_json_real_if(c->has_ratio, c->interval.low), "ratio_high",
+        jd_json_real_if(c->has_ratio, c->interval.high), "p", jd_json_real_if(c->has_ratio, c->p),
+        "p_holm", jd_json_real_if(c->has_ratio, c->p_holm), "effect_floor",
+        jd_json_real_if(c->has_floor, c->floor), "verdict", jd_verdict_name(c->verdict), "reason",
+        c->reason);
 }
 
 static json_t *comparisons(const struct jd_analysis *analysis)
@@ -312,11 +310,12 @@ static json_t *pair_json(const struct jd_calibration_pair *pair)
                      "workload", cell->workload->name, "engine", cell->ops->name, "opt_level",
                      (int)cell->opt_level, "regime", jd_regime_name(cell->regime), "metric",
                      jd_metric_name(pair->metric), "n", whole(pair->count), "ratio",
-                     real_if(has, pair->ratio), "ratio_low", real_if(has, pair->interval.low),
-                     "ratio_high", real_if(has, pair->interval.high), "p", real_if(has, pair->p),
+                     jd_json_real_if(has, pair->ratio), "ratio_low",
+                     jd_json_real_if(has, pair->interval.low), "ratio_high",
+                     jd_json_real_if(has, pair->interval.high), "p", jd_json_real_if(has, pair->p),
                      "is_significant", pair->is_significant, "false_positive_rate",
-                     real_if(has, pair->power.false_positive_rate), "detectable_effect",
-                     real_if(has && pair->power.can_detect, pair->power.detectable_effect));
+                     jd_json_real_if(has, pair->power.false_positive_rate), "detectable_effect",
+                     jd_json_real_if(has && pair->power.can_detect, pair->power.detectable_effect));
 }
 
 static bool is_planned(const struct jd_plan *plan, enum jd_regime regime)
@@ -336,11 +335,12 @@ static json_t *calibration(const struct jd_report *report)
     for (int i = 0; i < JD_REGIME_COUNT; i++)
         if (is_planned(report->plan, (enum jd_regime)i))
             json_array_append_new(
-                regimes, json_pack("{s:s, s:o, s:b}", "regime", jd_regime_name((enum jd_regime)i),
-                                   "detectable_effect",
-                                   real_if(a->regimes[i].is_calibrated && a->regimes[i].can_detect,
-                                           a->regimes[i].detectable_effect),
-                                   "is_calibrated", a->regimes[i].is_calibrated));
+                regimes,
+                json_pack("{s:s, s:o, s:b}", "regime", jd_regime_name((enum jd_regime)i),
+                          "detectable_effect",
+                          jd_json_real_if(a->regimes[i].is_calibrated && a->regimes[i].can_detect,
+                                          a->regimes[i].detectable_effect),
+                          "is_calibrated", a->regimes[i].is_calibrated));
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "timer_overhead_ns",
                      jd_json_real(report->timer_overhead_ns), "family_size", whole(a->family_size),
                      "samples_needed", whole(a->samples_needed), "pairs", pairs,

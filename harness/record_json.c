@@ -48,6 +48,11 @@ json_t *jd_json_real(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+json_t *jd_json_real_if(bool is_there, double value)
+{
+    return is_there ? jd_json_real(value) : json_null();
+}
+
 json_t *jd_json_figure(uint64_t value)
 {
     return value == JD_NONE ? json_string("unavailable") : json_integer((json_int_t)value);

@@ -8,6 +8,7 @@
 #define JITDUEL_HARNESS_RECORD_JSON_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "jitduel/error.h"
 #include "record.h"
@@ -21,6 +22,8 @@ int jd_sample_from_json(const json_t *object, struct jd_sample *out, struct jd_e
 
 /** A finite real, or null. New. */
 json_t *jd_json_real(double value);
+/** The same where there is a value, else null. New. */
+json_t *jd_json_real_if(bool is_there, double value);
 /** A whole number, or the string "unavailable" for JD_NONE. New. */
 json_t *jd_json_figure(uint64_t value);
 /** A whole number, or null for JD_NONE. New. */
