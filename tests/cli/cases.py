@@ -550,8 +550,8 @@ def check_three_calls(value):
     expect(calls["count"] == 3 and calls["sampled"] == 3, "there were three first calls")
     expect(2000000 <= calls["p50_ns"] <= calls["p99_ns"] <= calls["max_ns"], "each slept 2 ms")
     expect(calls["total_ns"] == sum(value["phases_ns"].values()), "the sums differ")
-    expect(value["phases_ns"]["codegen"] > 10 * value["phases_ns"]["resolve"],
-           "an outer phase was charged for the inner one")
+    # With the sum above, no part of the sleep can have been charged to the outer phase as well.
+    expect(value["phases_ns"]["codegen"] >= 6000000, "the inner phase was not charged its sleep")
 
 
 # ---- output files ---------------------------------------------------------------------------
