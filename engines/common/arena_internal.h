@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "arena.h"
 #include "ranges.h"
@@ -47,8 +48,10 @@ struct jd_arena {
     enum jd_arena_mode mode;
     uintptr_t base_addr;
     unsigned char *alias; /* NULL in SEAL mode */
-    int memfd;            /* -1 in SEAL mode */
-    int fork_memfd;       /* the child's copy, while a fork is under way; -1 - errno: none */
+    int memfd;            /* -1 in SEAL mode; its number, which the program may have closed */
+    dev_t memfd_device;   /* whose number it is */
+    ino_t memfd_inode;
+    int fork_memfd; /* the child's copy, while a fork is under way; -1 - errno: none */
     size_t limit;
     size_t step; /* smallest extent */
     size_t page;

@@ -2,7 +2,11 @@
  *
  * The arena's dealings with the system: reservation, memfd, mappings, protections, fork.
  * Knows nothing of blocks. No mapping made here is writable and executable.
- * Sources: memfd_create(2), mmap(2), fallocate(2), sendfile(2), pthread_atfork(3).
+ *
+ * A program that becomes a daemon closes every descriptor, and the next file that it opens may get
+ * the memfd's number. So the number is trusted only while it leads to the memfd; without it the
+ * alias does.
+ * Sources: memfd_create(2), mmap(2), mremap(2), fallocate(2), madvise(2), pthread_atfork(3).
  */
 #include "arena_internal.h"
 
@@ -13,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core_sync.h"
@@ -36,6 +40,18 @@ static int refused(int error, struct jd_error *err, const char *what)
                    strerror(error));
 }
 
+/* Out of the way of the numbers that programs expect of what they open, and print: 3 is the first.
+ * Where so high a number is not allowed, the low one does. */
+static int raise_number(int fd)
+{
+    enum { NUMBER_MIN = 500 };
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, NUMBER_MIN);
+    if (high < 0)
+        return fd;
+    close(fd);
+    return high;
+}
+
 static int new_memfd(size_t size)
 {
     /* The flag is about execve, not about PROT_EXEC; without it vm.memfd_noexec=2 says no. Kernels
@@ -51,7 +67,36 @@ static int new_memfd(size_t size)
         errno = error;
         return -1;
     }
-    return fd;
+    return raise_number(fd);
+}
+
+/* The alias keeps the file, and with it the inode, in use when the number is gone. */
+static void take_memfd(struct jd_arena *arena, int fd)
+{
+    struct stat status;
+    arena->memfd = fd;
+    if (!fstat(fd, &status)) {
+        arena->memfd_device = status.st_dev;
+        arena->memfd_inode = status.st_ino;
+    }
+}
+
+/* Does the number still lead to the memfd? */
+static bool has_memfd(const struct jd_arena *arena)
+{
+    int error = errno;
+    struct stat status;
+    bool is_there = arena->memfd >= 0 && !fstat(arena->memfd, &status) &&
+                    status.st_dev == arena->memfd_device && status.st_ino == arena->memfd_inode;
+    errno = error;
+    return is_there;
+}
+
+static void close_memfd(struct jd_arena *arena)
+{
+    if (has_memfd(arena))
+        close(arena->memfd);
+    arena->memfd = -1;
 }
 
 static int protection(const struct jd_arena *arena, enum jd_arena_kind kind)
@@ -177,9 +222,10 @@ static int probe_executable(const struct jd_arena *arena, struct jd_error *err)
 
 static int open_alias(struct jd_arena *arena, struct jd_error *err)
 {
-    arena->memfd = new_memfd(arena->limit);
-    if (arena->memfd < 0)
+    int fd = new_memfd(arena->limit);
+    if (fd < 0)
         return refused(errno, err, "memfd_create");
+    take_memfd(arena, fd);
     void *alias = mmap(NULL, arena->limit, PROT_READ | PROT_WRITE, MAP_SHARED, arena->memfd, 0);
     if (alias == MAP_FAILED)
         return refused(errno, err, "mmap of a memfd");
@@ -208,17 +254,15 @@ static bool next_touched_run(const struct jd_arena *arena, size_t *begin, size_t
 }
 
 /* 0 or an errno. */
-static int copy_run(int to, int from, size_t begin, size_t end)
+static int copy_run(int to, const struct jd_arena *arena, size_t begin, size_t end)
 {
-    off_t at = (off_t)begin;
-    if (lseek(to, at, SEEK_SET) < 0)
-        return errno;
-    while (at < (off_t)end) {
-        ssize_t n = sendfile(to, from, &at, end - (size_t)at);
+    while (begin < end) {
+        ssize_t n = pwrite(to, arena->alias + begin, end - begin, (off_t)begin);
         if (n < 0 && errno != EINTR)
             return errno;
         if (!n)
             return EIO;
+        begin += n > 0 ? (size_t)n : 0;
     }
     return 0;
 }
@@ -233,7 +277,7 @@ static int copy_memfd(const struct jd_arena *arena)
     if (fd < 0)
         return -1 - errno;
     for (size_t begin = 0, end; !error && next_touched_run(arena, &begin, &end); begin = end)
-        error = copy_run(fd, arena->memfd, begin, end);
+        error = copy_run(fd, arena, begin, end);
     if (!error)
         return fd;
     close(fd);
@@ -289,8 +333,8 @@ static void use_copy(struct jd_arena *arena)
             map_again((unsigned char *)arena->base_addr + e->begin, e->end - e->begin,
                       protection(arena, e->kind), fd, e->begin);
     }
-    close(arena->memfd);
-    arena->memfd = fd;
+    close_memfd(arena);
+    take_memfd(arena, fd);
 }
 
 static void after_fork_in_child(void)
@@ -358,23 +402,32 @@ void jd_arena_map_close(struct jd_arena *arena)
         munmap((void *)arena->base_addr, arena->limit);
     if (arena->alias)
         munmap(arena->alias, arena->limit);
-    if (arena->memfd >= 0)
-        close(arena->memfd);
+    close_memfd(arena);
     arena->base_addr = 0;
     arena->alias = NULL;
-    arena->memfd = -1;
+}
+
+/* The pages of the alias, shared, in a second place: mremap of no bytes makes a copy of a mapping.
+ */
+static bool map_alias_twice(const struct jd_arena *arena, void *at, size_t begin, size_t end)
+{
+    return mremap(arena->alias + begin, 0, end - begin, MREMAP_MAYMOVE | MREMAP_FIXED, at) !=
+           MAP_FAILED;
 }
 
 int jd_arena_map_extend(struct jd_arena *arena, enum jd_arena_kind kind, size_t begin, size_t end,
                         struct jd_error *err)
 {
     void *at = (unsigned char *)arena->base_addr + begin;
-    bool is_ok;
-    if (is_shared(arena, kind)) {
+    bool is_ok = true;
+    if (!is_shared(arena, kind)) {
+        is_ok = !mprotect(at, end - begin, protection(arena, kind));
+    } else if (has_memfd(arena)) {
         is_ok = mmap(at, end - begin, protection(arena, kind), MAP_SHARED | MAP_FIXED, arena->memfd,
                      (off_t)begin) != MAP_FAILED;
     } else {
-        is_ok = !mprotect(at, end - begin, protection(arena, kind));
+        is_ok = map_alias_twice(arena, at, begin, end) &&
+                !mprotect(at, end - begin, protection(arena, kind));
     }
     if (is_ok)
         return JD_OK;
@@ -395,6 +448,8 @@ int jd_arena_map_seal(struct jd_arena *arena, enum jd_arena_kind kind, size_t be
 
 bool jd_arena_map_release(struct jd_arena *arena, enum jd_arena_kind kind, size_t begin, size_t end)
 {
+    if (is_shared(arena, kind) && !has_memfd(arena))
+        return !madvise(arena->alias + begin, end - begin, MADV_REMOVE);
     if (is_shared(arena, kind))
         return !fallocate(arena->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)begin,
                           (off_t)(end - begin));

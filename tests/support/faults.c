@@ -161,9 +161,9 @@ WRAPPED(int, madvise, void *at, size_t size, int advice)
     return must_fail(FAULT_MADVISE) ? -1 : __real_madvise(at, size, advice);
 }
 
-WRAPPED(ssize_t, sendfile, int to, int from, off_t *offset, size_t size)
+WRAPPED(ssize_t, pwrite, int fd, const void *bytes, size_t size, off_t offset)
 {
-    return must_fail(FAULT_SENDFILE) ? -1 : __real_sendfile(to, from, offset, size);
+    return must_fail(FAULT_PWRITE) ? -1 : __real_pwrite(fd, bytes, size, offset);
 }
 
 WRAPPED(int, pthread_atfork, void (*prepare)(void), void (*parent)(void), void (*child)(void))

@@ -261,7 +261,7 @@ static void child_without_a_copy_ends(void **unused)
         const char *text;
     } cases[] = {{FAULT_MEMFD_CREATE, 1, "copy of the memfd"},
                  {FAULT_FTRUNCATE, 1, "copy of the memfd"},
-                 {FAULT_SENDFILE, 1, "copy of the memfd"},
+                 {FAULT_PWRITE, 1, "copy of the memfd"},
                  {FAULT_MMAP, 1, "mmap"},
                  {FAULT_MMAP, 2, "mmap"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
