@@ -158,9 +158,22 @@ static void clear_state(void)
     errno = 0;
 }
 
+/* err(3), error(3) and failed assertions speak in the name that the C library took from our argv.
+ */
+static void take_name(const struct jd_program *program)
+{
+    char **argv = program->spec.options.start_argv;
+    if (!argv || !argv[0])
+        return;
+    char *slash = strrchr(argv[0], '/');
+    program_invocation_name = argv[0];
+    program_invocation_short_name = slash ? slash + 1 : argv[0];
+}
+
 int jd_program_construct(struct jd_program *program, struct jd_error *err)
 {
     has_started = true;
+    take_name(program);
     clear_state();
     int code = program->spec.ops->run_constructors(program->engine, err);
     program->times.main_ns = jd_clock_ns();

@@ -100,6 +100,12 @@ for engine in ("legacy", "mcjit"):
              ["run", "-e", engine, "-O", level, "--extra-module", "{ir}/sections_more.ll",
               "{ir}/sections.ll"], code=3, out=r"first 1\nsecond 2\nthird 3\n")
 
+# Descriptors of a peer's own may be in the way, those of the two engines not.
+for engine in ("legacy", "mcjit"):
+    case("run.name_" + engine, "tool", (), code=3, out=r"\S*/ir/name\.ll\nname\.ll\n",
+         shell="exec {jitduel} run -e " + engine +
+               " {ir}/name.ll 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-")
+
 run("order_on_return", "order.ll", code=3, out=r"c1 c2 main a2 a1 object d1 d2")
 run("order_on_exit", "order.ll", words=["exit"], code=3, out=r"c1 c2 main a2 a1 object d1 d2")
 run("order_of_handlers", "handlers.ll", code=9, out=r"third second first end ")
