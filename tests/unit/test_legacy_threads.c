@@ -340,6 +340,35 @@ static void fork_while_another_thread_asks(void **state)
     assert_int_equal((intptr_t)result, 40);
 }
 
+/* Handlers that were registered before those of the engine run while it is held for the fork. */
+static bool wants_signal_in_fork;
+
+static void raise_in_fork(void)
+{
+    if (wants_signal_in_fork)
+        raise(SIGUSR1);
+}
+
+static void signal_in_the_middle_of_a_fork_waits(void **state)
+{
+    struct sigaction action = {.sa_handler = on_signal}, before;
+    int status;
+    (void)state;
+    add("m", "define i32 @cold() { ret i32 7 }\n");
+    in_handler = function("cold");
+    handler_saw = 0;
+    sigaction(SIGUSR1, &action, &before);
+    wants_signal_in_fork = true;
+    pid_t child = fork();
+    wants_signal_in_fork = false;
+    if (!child)
+        _exit(function("cold")() == 7 ? 0 : 1);
+    sigaction(SIGUSR1, &before, NULL);
+    assert_int_equal(handler_saw, 7);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 /* Handlers and thread-local destructors of generated code make first calls when main has ended. */
 static void first_calls_when_the_process_ends(void **state)
 {
@@ -471,9 +500,12 @@ int main(void)
         TEST(exception_out_of_the_creator_is_an_error),
         TEST(fork_in_the_creator_lets_both_go_on),
         TEST(fork_while_another_thread_asks),
+        TEST(signal_in_the_middle_of_a_fork_waits),
         TEST(first_calls_when_the_process_ends),
         TEST(resolver_that_calls_what_is_not_compiled),
         TEST(modules_go_while_others_look),
     };
+    if (pthread_atfork(raise_in_fork, NULL, NULL))
+        return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
