@@ -208,6 +208,8 @@ static int resolve_ifunc(struct legacy_engine *engine, struct legacy_symbol *sym
     result = legacy_symbol_callable(engine, resolver, &call.resolver_addr, err);
     if (!result)
         result = legacy_call_out(engine, call_ifunc_resolver, &call, err);
+    if (!result && !call.answer_addr)
+        result = jd_fail(err, JD_E_COMPILE, symbol->name, "its resolver answered with no function");
     if (!result)
         symbol->addr = call.answer_addr;
     symbol->state = result ? LEGACY_STATE_IDLE : LEGACY_STATE_READY;

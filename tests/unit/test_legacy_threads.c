@@ -486,6 +486,16 @@ static void modules_go_while_others_look(void **state)
     }
 }
 
+static void resolver_without_an_answer_is_an_error(void **state)
+{
+    (void)state;
+    add("m", "@i = ifunc i32 (), ptr @none\ndefine internal ptr @none() { ret ptr null }\n"
+             "define i32 @f() { %r = call i32 @i() ret i32 %r }\n");
+    assert_int_equal(function("f")(), -1);
+    assert_int_equal(handled.code, JD_E_COMPILE);
+    assert_string_equal(handled.where, "i");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -503,6 +513,7 @@ int main(void)
         TEST(signal_in_the_middle_of_a_fork_waits),
         TEST(first_calls_when_the_process_ends),
         TEST(resolver_that_calls_what_is_not_compiled),
+        TEST(resolver_without_an_answer_is_an_error),
         TEST(modules_go_while_others_look),
     };
     if (pthread_atfork(raise_in_fork, NULL, NULL))
