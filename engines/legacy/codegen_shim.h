@@ -35,10 +35,12 @@ LLVMModuleRef legacy_source_module(const struct legacy_source *source);
  * finds names that IR spells with a leading \1, and those that its calling convention adorns.
  * Constant time. */
 LLVMValueRef legacy_source_find(const struct legacy_source *source, const char *name);
-/** Calls back for each symbol that module asm defines. */
-void legacy_source_each_asm_symbol(const struct legacy_source *source,
-                                   void (*callback)(void *context, const char *name),
+/** Calls back for each global symbol that module asm defines, and takes note of its local ones. */
+void legacy_source_each_asm_symbol(struct legacy_source *source,
+                                   void (*callback)(void *context, const char *name, bool is_weak),
                                    void *context);
+/** Does a declaration stand for a local symbol of the module's own asm? After each_asm_symbol. */
+bool legacy_source_is_asm_local(const struct legacy_source *source, LLVMValueRef global);
 /** The aliasee of an alias with all constant offsets added up; NULL when it is no global. */
 LLVMValueRef legacy_alias_target(LLVMValueRef alias, int64_t *out_offset_bytes);
 /** The resolver function of an ifunc. */

@@ -155,7 +155,8 @@ static void free_definition(struct legacy_definition *definition)
 struct indexing {
     struct legacy_engine *engine;
     struct legacy_module *module;
-    bool is_full; /* out of memory */
+    int result;
+    struct jd_error *err;
 };
 
 static int index_one(void *context, const struct legacy_definition *definition)
@@ -166,25 +167,42 @@ static int index_one(void *context, const struct legacy_definition *definition)
         *added = *definition;
     if (!added || !insert(indexing->engine, added)) {
         free(added);
-        indexing->is_full = true;
-        return JD_E_NO_MEMORY;
+        return indexing->result = jd_fail(indexing->err, JD_E_NO_MEMORY, indexing->module->name,
+                                          "no memory for its symbols");
     }
     added->next_in_module = indexing->module->definitions;
     indexing->module->definitions = added;
     return JD_OK;
 }
 
-static void index_asm_symbol(void *context, const char *name)
+/* IR is compared with what is there before any of it is indexed; asm is only read now. */
+static bool is_duplicate(struct indexing *indexing, const char *name)
+{
+    struct legacy_definition other;
+    const char *where = legacy_foreign_definer(indexing->engine, name);
+    if (!where && legacy_definition_find(indexing->engine, name, &other) &&
+        other.strength == LEGACY_STRONG && other.module != indexing->module)
+        where = other.module->name;
+    if (where)
+        indexing->result = jd_fail(indexing->err, JD_E_DUPLICATE, indexing->module->name,
+                                   "'%s' is already defined in '%s'", name, where);
+    return where;
+}
+
+static void index_asm_symbol(void *context, const char *name, bool is_weak)
 {
     struct indexing *indexing = context;
     struct legacy_definition definition = {.module = indexing->module,
-                                           .strength = LEGACY_STRONG,
-                                           .owns_name = true,
-                                           .name = strdup(name)};
-    if (!definition.name || index_one(context, &definition)) {
+                                           .strength = is_weak ? LEGACY_WEAK : LEGACY_STRONG,
+                                           .owns_name = true};
+    if (indexing->result || (!is_weak && is_duplicate(indexing, name)))
+        return;
+    definition.name = strdup(name);
+    if (!definition.name)
+        indexing->result = jd_fail(indexing->err, JD_E_NO_MEMORY, indexing->module->name,
+                                   "no memory for its symbols");
+    else if (index_one(context, &definition))
         free((void *)(uintptr_t)definition.name);
-        indexing->is_full = true;
-    }
 }
 
 static bool has_many_globals(LLVMModuleRef module)
@@ -200,18 +218,17 @@ static bool has_many_globals(LLVMModuleRef module)
 int legacy_definitions_add(struct legacy_engine *engine, struct legacy_module *module,
                            struct jd_error *err)
 {
-    struct indexing indexing = {engine, module, false};
+    struct indexing indexing = {engine, module, JD_OK, err};
     if (engine->large_count < LEGACY_LARGE_MODULES_MAX &&
         has_many_globals(legacy_source_module(module->source)))
         engine->large[engine->large_count++] = module;
     else
         legacy_definitions_each(engine, module, index_one, &indexing);
-    if (module->has_asm && !indexing.is_full)
+    if (module->has_asm && !indexing.result)
         legacy_source_each_asm_symbol(module->source, index_asm_symbol, &indexing);
-    if (!indexing.is_full)
-        return JD_OK;
-    legacy_definitions_remove(engine, module);
-    return jd_fail(err, JD_E_NO_MEMORY, module->name, "no memory for its symbols");
+    if (indexing.result)
+        legacy_definitions_remove(engine, module);
+    return indexing.result;
 }
 
 void legacy_definitions_remove(struct legacy_engine *engine, struct legacy_module *module)

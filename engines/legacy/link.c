@@ -172,6 +172,14 @@ static struct legacy_symbol *runtime_symbol(struct legacy_engine *engine, const 
     return symbol;
 }
 
+/* What IR declares of the labels that module asm keeps to itself. */
+static bool is_asm_local(const struct legacy_link *link, uint32_t index)
+{
+    LLVMValueRef value =
+        legacy_source_find(link->module->source, jd_elf_symbol_name(&link->elf, index));
+    return value && legacy_source_is_asm_local(link->module->source, value);
+}
+
 /* The engine's symbol behind an ELF symbol: a global of the module by its name, or an external one
  * that code generation brought in (memcpy and the like). */
 static int find_symbol(struct legacy_link *link, uint32_t index, struct jd_error *err)
@@ -198,8 +206,9 @@ static int find_symbol(struct legacy_link *link, uint32_t index, struct jd_error
 static int find_symbols(struct legacy_link *link, struct jd_error *err)
 {
     for (uint32_t i = 1; i < link->elf.symbol_count; i++) {
-        if (ELF64_ST_BIND(link->elf.symbols[i].st_info) == STB_LOCAL ||
-            !*jd_elf_symbol_name(&link->elf, i))
+        bool is_local = ELF64_ST_BIND(link->elf.symbols[i].st_info) == STB_LOCAL;
+        if (!*jd_elf_symbol_name(&link->elf, i) ||
+            (is_local && !(link->module->has_asm && is_asm_local(link, i))))
             continue;
         int result = find_symbol(link, i, err);
         if (result)

@@ -220,13 +220,15 @@ static int resolve_ifunc(struct legacy_engine *engine, struct legacy_symbol *sym
 static int make_ready(struct legacy_engine *engine, struct legacy_symbol *symbol,
                       struct jd_error *err)
 {
+    int result;
     if (symbol->state == LEGACY_STATE_BUSY)
         return legacy_symbol_wait(engine, symbol, err);
     switch (symbol->kind) {
     case LEGACY_KIND_IFUNC:
         return resolve_ifunc(engine, symbol, err);
     case LEGACY_KIND_ASM:
-        return legacy_emit_asm(engine, symbol->module, err);
+        result = legacy_emit_asm(engine, symbol->module, err);
+        return result || symbol->addr ? result : legacy_symbol_unresolved(symbol, err);
     case LEGACY_KIND_FUNCTION:
         return legacy_compile_function(engine, symbol, err);
     default:

@@ -124,14 +124,23 @@ LLVMValueRef legacy_source_find(const legacy_source *S, const char *Name)
     return StringRef(Name).contains("@@") ? wrap(findVectorCall(*S->M, Name)) : nullptr;
 }
 
-void legacy_source_each_asm_symbol(const legacy_source *S, void (*Callback)(void *, const char *),
+void legacy_source_each_asm_symbol(legacy_source *S, void (*Callback)(void *, const char *, bool),
                                    void *Context)
 {
-    ModuleSymbolTable::CollectAsmSymbols(*S->M,
-                                         [&](StringRef Name, object::BasicSymbolRef::Flags Flags) {
-                                             if (!(Flags & object::BasicSymbolRef::SF_Undefined))
-                                                 Callback(Context, Name.str().c_str());
-                                         });
+    using object::BasicSymbolRef;
+    ModuleSymbolTable::CollectAsmSymbols(*S->M, [&](StringRef Name, BasicSymbolRef::Flags Flags) {
+        if (Flags & BasicSymbolRef::SF_Undefined)
+            return;
+        if (Flags & BasicSymbolRef::SF_Global)
+            Callback(Context, Name.str().c_str(), Flags & BasicSymbolRef::SF_Weak);
+        else if (GlobalValue *GV = S->M->getNamedValue(Name); GV && GV->isDeclaration())
+            S->AsmLocals.insert(GV);
+    });
+}
+
+bool legacy_source_is_asm_local(const legacy_source *S, LLVMValueRef Global)
+{
+    return S->AsmLocals.contains(unwrap<GlobalValue>(Global));
 }
 
 LLVMValueRef legacy_alias_target(LLVMValueRef Alias, int64_t *OutOffsetBytes)

@@ -9,6 +9,7 @@
 #include "codegen_shim.h"
 
 #include <llvm/ADT/DenseMap.h>
+#include <llvm/ADT/DenseSet.h>
 #include <llvm/ADT/SmallVector.h>
 #include <llvm/IR/Module.h>
 
@@ -20,6 +21,7 @@ struct legacy_source {
         llvm::GlobalVariable *Marker;
     };
     std::unique_ptr<llvm::Module> M;
+    llvm::DenseSet<const llvm::GlobalValue *> AsmLocals; // declarations of module asm's own labels
     llvm::DenseMap<llvm::Function *, llvm::SmallVector<Label, 0>> Labels;
     llvm::DenseMap<llvm::GlobalValue *, llvm::Function *> Owners; // of markers
     // Granularity block: the pieces of each function that was outlined, and their owners.

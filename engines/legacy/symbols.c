@@ -206,7 +206,8 @@ static struct legacy_symbol *internal_symbol(struct legacy_engine *engine,
                                              struct legacy_module *module, LLVMValueRef value)
 {
     LLVMValueRef owner = legacy_source_label_owner(module->source, value);
-    struct legacy_definition definition = {.module = module, .value = value};
+    bool is_asm = legacy_source_is_asm_local(module->source, value);
+    struct legacy_definition definition = {.module = module, .value = is_asm ? NULL : value};
     struct legacy_symbol *symbol = new_symbol(legacy_value_name(value));
     if (!symbol)
         return NULL;
@@ -232,7 +233,8 @@ struct legacy_symbol *legacy_symbol_of(struct legacy_engine *engine, struct lega
         legacy_symbol_bind(engine, symbol);
         return symbol;
     }
-    if (is_private(value) || legacy_source_label_owner(module->source, value))
+    if (is_private(value) || legacy_source_label_owner(module->source, value) ||
+        legacy_source_is_asm_local(module->source, value))
         return internal_symbol(engine, module, value);
     bool is_new = !legacy_symbol_existing(engine, legacy_value_name(value));
     symbol = legacy_symbol_named(engine, legacy_value_name(value));
