@@ -77,6 +77,7 @@ static const struct {
      "define i32 @pthread_atfork(ptr %a, ptr %b, ptr %c) {\n"
      "  %r = tail call i32 @__register_atfork(ptr %a, ptr %b, ptr %c, ptr @__dso_handle)\n"
      "  ret i32 %r\n}\n"},
+    {"llvm_gc_root_chain", "@llvm_gc_root_chain = linkonce global ptr null\n"},
 };
 
 const char *jd_process_symbol_ir(const char *name)

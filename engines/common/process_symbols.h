@@ -22,7 +22,8 @@ uintptr_t jd_process_symbol(const char *name);
 
 /** Some functions of the C library are linked statically into each program and so are no process
  * symbols, because they pass the address of the program's own `__dso_handle`: atexit,
- * at_quick_exit, pthread_atfork. This gives IR text (NUL-terminated, static) of a module that
+ * at_quick_exit, pthread_atfork. And LLVM defines the head of the shadow stack in each module that
+ * has one, for the linker to merge. This gives IR text (NUL-terminated, static) of a module that
  * defines `name` in terms of what the process does have and of an external `__dso_handle`, which
  * the engine defines as an address of its own; NULL for any other name. */
 const char *jd_process_symbol_ir(const char *name);

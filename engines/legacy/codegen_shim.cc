@@ -15,6 +15,8 @@
 
 using namespace llvm;
 
+static const char RootChain[] = "llvm_gc_root_chain"; // of ShadowStackGCLowering
+
 struct legacy_partition final : ValueMaterializer {
     // From the source to here: 8 KiB with room for 64 values, and keys that are values of the
     // source.
@@ -139,9 +141,23 @@ struct legacy_partition final : ValueMaterializer {
         }
     }
 
+    // The head of the shadow stack is one datum for all functions. LLVM would define it in each
+    // module that it finds without, so the source has to know it; see also legacy_partition_close.
+    void mapRootChain()
+    {
+        Module &S = *Source.M;
+        GlobalVariable *Chain = S.getNamedGlobal(RootChain);
+        if (!Chain)
+            Chain = new GlobalVariable(S, PointerType::getUnqual(S.getContext()), false,
+                                       GlobalValue::ExternalLinkage, nullptr, RootChain);
+        Values->Mapper.mapValue(*Chain);
+    }
+
     void addFunction(Function &From)
     {
         foldSizes(From);
+        if (From.hasGC() && From.getGC() == "shadow-stack")
+            mapRootChain();
         Function &To = *cast<Function>(Values->Mapper.mapValue(From));
         Source.markLabels(From);
         To.copyAttributesFrom(&From);
@@ -213,6 +229,9 @@ char *legacy_partition_close(legacy_partition *P)
     for (size_t I = 0; I < P->Wanted.size(); I++) // grows as it goes
         if (char *Message = P->defineVariable(*P->Wanted[I]))
             return Message;
+    // It leaves alone what is weak.
+    if (GlobalVariable *Chain = P->M->getNamedGlobal(RootChain); Chain && Chain->isDeclaration())
+        Chain->setLinkage(GlobalValue::ExternalWeakLinkage);
     P->Values.reset(); // the partition may outlive its source
     return nullptr;
 }
