@@ -17,7 +17,7 @@ import threading
 
 from old_ir import old_bitcode, old_layout
 import tool_cases
-from run_cli import Skip, expect, value_of
+from run_cli import TIMEOUT_S, Skip, expect, value_of
 
 CASES = []
 
@@ -414,7 +414,7 @@ def needs_gdb(context):
 def run_in_gdb(*commands):
     words = [word for command in commands for word in ("-ex", command)]
     probe = subprocess.run(["gdb", "-nx", "-batch", *words, "--args", "/bin/true"],
-                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT_S)
     if b"exited normally" not in probe.stdout:
         raise Skip(f"gdb cannot do {commands} here: {probe.stdout!r}")
 
@@ -605,15 +605,15 @@ fake("stats_through_link", ARGC, "--stats", "stats.json", code=1, before=make_li
 def make_fifo(context):
     os.mkfifo(context.path("stats.json"))
     read = []
-    context.reader = threading.Thread(
-        target=lambda: read.append(open(context.path("stats.json"), encoding="utf-8").read()))
+    context.reader = threading.Thread(daemon=True, target=lambda: read.append(
+        open(context.path("stats.json"), encoding="utf-8").read()))
     context.read = read
     context.reader.start()
 
 
 def fifo_read(context):
-    context.reader.join(10)
-    expect('"exit_code": 1' in context.read[0], "nothing came through the pipe")
+    context.reader.join(TIMEOUT_S)
+    expect(context.read and '"exit_code": 1' in context.read[0], "nothing came through the pipe")
 
 
 fake("stats_to_pipe", ARGC, "--stats", "stats.json", code=1, before=make_fifo, check=fifo_read)

@@ -12,13 +12,19 @@ import argparse
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import tempfile
 
 sys.dont_write_bytecode = True
-TIMEOUT_S = 60
+TIMEOUT_S = 600  # for what hangs; machines may be slow
+
+
+# What would change how options are read or help is laid out, or send gdb to the network.
+UNWANTED = ("POSIXLY_CORRECT", "ARGP_HELP_FMT", "DEBUGINFOD_URLS", "JITDUEL_WORKLOADS",
+            "JITDUEL_BITCODE", "GLIBC_TUNABLES")
 
 
 class Failure(Exception):
@@ -129,7 +135,9 @@ def command_line(case, context):
              "tls_object": context.tools.tls_object, "archive": context.tools.archive}
     own = [program] + [a.format(**words) for a in value_of(case["args"], context)]
     if "shell" in case:
-        words["jitduel"] = " ".join(context.tools.emulator + [program])
+        for name, word in words.items():
+            words[name] = shlex.quote(word)
+        words["jitduel"] = shlex.join(context.tools.emulator + [program])
         return ["/bin/sh", "-c", case["shell"].format(**words)]
     return context.tools.emulator + own
 
@@ -167,8 +175,11 @@ def without_emulator(context, err):
 
 def run_case(case, context):
     prepare(case, context)
-    environment = dict(os.environ, ASAN_OPTIONS="handle_segv=0:handle_abort=0:handle_sigill=0:"
-                       "handle_sigfpe=0:handle_sigbus=0:detect_leaks=0", **case.get("env", {}))
+    environment = dict(os.environ, LC_ALL="C", ASAN_OPTIONS="handle_segv=0:handle_abort=0:"
+                       "handle_sigill=0:handle_sigfpe=0:handle_sigbus=0:detect_leaks=0")
+    for name in UNWANTED:
+        environment.pop(name, None)
+    environment.update(case.get("env", {}))
     stdin = value_of(case.get("stdin", b""), context)
     user = drop_privileges(context) if "as_nobody" in case else {}
     result = subprocess.run(command_line(case, context), input=stdin, cwd=context.folder,

@@ -11,7 +11,7 @@ enum conformance_case_flag {
     CASE_TEXT_ONLY = 1u << 0,      /**< the form of the IR changes nothing, and time is dear */
     CASE_BITCODE_ONLY = 1u << 1,   /**< it is about bitcode */
     CASE_REFUSED_BY_ALL = 1u << 2, /**< refused by design: the case itself checks the refusal */
-    CASE_LONG = 1u << 3            /**< ten times the time limit, and one level is enough */
+    CASE_LONG = 1u << 3            /**< takes long: one level is enough */
 };
 
 struct conformance_case {

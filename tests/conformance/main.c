@@ -67,7 +67,7 @@ static const struct argp_option option_table[] = {
     {"expected", KEY_EXPECTED, "FILE", 0, "recorded exceptions (default: the source tree's)", 0},
     {"time-limit", KEY_LIMIT, "SECONDS", 0,
      "for each case (default: " TEXT_OF(CONFORMANCE_LIMIT_SECONDS) ")", 0},
-    {"list", KEY_LIST, NULL, 0, "print engine, case, topic and time limit of every test", 0},
+    {"list", KEY_LIST, NULL, 0, "print engine, case and topic of every test", 0},
     {"output", KEY_OUTPUT, "FILE", 0, "where --list prints to", 0},
     {"child", KEY_CHILD, NULL, OPTION_HIDDEN, NULL, 0},
     {NULL, 0, NULL, 0, NULL, 0},
@@ -155,11 +155,6 @@ static const struct argp argp_table = {
 
 /* --- list --- */
 
-static double limit_of(const struct plan *plan, const struct conformance_case *item)
-{
-    return item->flags & CASE_LONG ? 10 * plan->limit_seconds : plan->limit_seconds;
-}
-
 static int list_cells(const struct plan *plan)
 {
     FILE *out = plan->list_path ? fopen(plan->list_path, "w") : stdout;
@@ -171,8 +166,7 @@ static int list_cells(const struct plan *plan)
         for (const struct conformance_case *item = conformance_cases;
              item->name && (!plan->engine || is_listed(plan->engine, jd_engine_registry[i]->name));
              item++)
-            fprintf(out, "%s %s %s %g\n", jd_engine_registry[i]->name, item->name, item->topic,
-                    limit_of(plan, item));
+            fprintf(out, "%s %s %s\n", jd_engine_registry[i]->name, item->name, item->topic);
     return fclose(out) ? 1 : 0;
 }
 
@@ -261,7 +255,7 @@ static int run_cell(const struct plan *plan, const struct verdict_book *book,
         cell->outcome = OUTCOME_SKIPPED;
         return JD_OK;
     }
-    double limit_seconds = verdict_limit(book, cell, limit_of(plan, cell->item));
+    double limit_seconds = verdict_limit(book, cell, plan->limit_seconds);
     return supervise_cell("/proc/self/exe", extra, limit_seconds, cell, err);
 }
 

@@ -70,7 +70,7 @@ class PlotTest(unittest.TestCase):
 
     def plot(self, *arguments):
         return subprocess.run([PLOT, *map(str, arguments)], capture_output=True, text=True,
-                              timeout=300, check=False, stdin=subprocess.DEVNULL)
+                              timeout=900, check=False, stdin=subprocess.DEVNULL)
 
     def plot_report(self, report):
         """Draw this report; the set of figure names, after the common checks of every figure."""
