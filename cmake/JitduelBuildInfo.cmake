@@ -3,6 +3,7 @@
 # (cmake -P), so that the revision is that of the build and not of the configuration; the file is
 # rewritten only when it changed.
 # Needs -D: SOURCE_DIR OUTPUT VERSION PRESET BUILD_TYPE SANITIZER COMPILER LINKER_PROGRAM LLVM_VERSION
+# LLVM_STATIC
 set(revision "unavailable")
 set(dirty -1)
 find_program(git NAMES git)
@@ -25,6 +26,11 @@ execute_process(COMMAND ${LINKER_PROGRAM} --version OUTPUT_VARIABLE found ERROR_
 if(code EQUAL 0)
   string(REGEX MATCH "^[^\n\"\\\\]+" linker "${found}")
 endif()
+if(LLVM_STATIC)
+  set(llvm_static 1)
+else()
+  set(llvm_static 0)
+endif()
 set(text "/* Made by JitduelBuildInfo.cmake. */
 #define JD_BUILD_GIT_REVISION \"${revision}\"
 #define JD_BUILD_GIT_DIRTY ${dirty}
@@ -35,5 +41,6 @@ set(text "/* Made by JitduelBuildInfo.cmake. */
 #define JD_BUILD_COMPILER \"${COMPILER}\"
 #define JD_BUILD_LINKER \"${linker}\"
 #define JD_BUILD_LLVM_VERSION \"${LLVM_VERSION}\"
+#define JD_BUILD_LLVM_STATIC ${llvm_static}
 ")
 file(CONFIGURE OUTPUT ${OUTPUT} CONTENT "${text}" @ONLY)

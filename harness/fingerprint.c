@@ -253,7 +253,7 @@ static int note_library(struct dl_phdr_info *info, size_t size, void *context)
 static void read_libraries(struct jd_fingerprint *out)
 {
     struct library llvm = {"libLLVM", out->llvm_library}, gcc = {"libgcc_s", out->libgcc};
-    set(out->llvm_library, "%s", unavailable);
+    set(out->llvm_library, "%s", JD_BUILD_LLVM_STATIC ? "linked statically" : unavailable);
     set(out->libgcc, "%s", unavailable);
     dl_iterate_phdr(note_library, &llvm);
     dl_iterate_phdr(note_library, &gcc);
@@ -317,14 +317,16 @@ void jd_fingerprint_read(struct jd_fingerprint *out)
 
 struct jd_build jd_build_info(void)
 {
-    return (struct jd_build){JD_BUILD_VERSION, JD_BUILD_PRESET, JD_BUILD_GIT_REVISION,
+    return (struct jd_build){JD_BUILD_VERSION,
+                             JD_BUILD_PRESET,
+                             JD_BUILD_GIT_REVISION,
                              JD_BUILD_GIT_DIRTY,
 #ifdef NDEBUG
-                             false
+                             false,
 #else
-                             true
+                             true,
 #endif
-    };
+                             JD_BUILD_LLVM_STATIC};
 }
 
 uint64_t jd_program_hash(const char *path)

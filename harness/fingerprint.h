@@ -60,6 +60,7 @@ struct jd_build {
     const char *version, *preset, *git_revision; /**< revision: "unavailable" outside git */
     int dirty;                                   /**< 1, 0, or -1: unavailable */
     bool has_assertions;
+    bool has_static_llvm; /**< LLVM is a part of the program, not a library beside it */
 };
 
 /** Fill `out`; takes a few milliseconds. Never fails. */

@@ -423,7 +423,8 @@ def case_fingerprint_tells_the_truth(bench):
         check=False)
     equal(result.returncode, 0, "exit code")
     found = bench.report()["fingerprint"]
-    check(found["llvm_library"].startswith("libLLVM"), "LLVM is %r", found["llvm_library"])
+    library = "linked statically" if bench.tools["has_static_llvm"] else "libLLVM"
+    check(found["llvm_library"].startswith(library), "LLVM is %r", found["llvm_library"])
     with open(os.path.join(bench.tools["source"], "engines/common/target.h"),
               encoding="utf-8") as file:
         target = file.read()
