@@ -99,38 +99,26 @@ static int add_comparisons(struct jd_analysis *analysis, struct jd_error *err)
     return rc;
 }
 
-/* Every secondary metric is a family; the primary ones of all regimes are one. */
-static bool is_in_family(const struct jd_comparison *comparison, int family)
+/* Those that have a ratio, corrected by the one rule (verdict.h). */
+static int correct(struct jd_analysis *analysis, struct jd_error *err)
 {
-    if (!comparison->has_ratio)
-        return false;
-    return comparison->is_primary ? family == JD_METRIC_COUNT : family == (int)comparison->metric;
-}
-
-static int correct_family(struct jd_analysis *analysis, int family, double *p, struct jd_error *err)
-{
+    struct jd_corrected *differences = calloc(analysis->comparison_count + 1, sizeof *differences);
     size_t count = 0;
-    for (size_t i = 0; i < analysis->comparison_count; i++)
-        if (is_in_family(&analysis->comparisons[i], family))
-            p[count++] = analysis->comparisons[i].p;
-    int rc = jd_stats_holm(p, count, p, err);
+    int rc = differences ? JD_OK : jd_fail(err, JD_E_NO_MEMORY, "analysis", "out of memory");
+    for (size_t i = 0; !rc && i < analysis->comparison_count; i++) {
+        const struct jd_comparison *c = &analysis->comparisons[i];
+        if (!c->has_ratio)
+            continue;
+        differences[count++] = (struct jd_corrected){c->p, c->is_primary, (int)c->metric, 0};
+        analysis->family_size += c->is_primary;
+    }
+    if (!rc)
+        rc = jd_verdict_correct(differences, count, err);
     count = 0;
     for (size_t i = 0; !rc && i < analysis->comparison_count; i++)
-        if (is_in_family(&analysis->comparisons[i], family))
-            analysis->comparisons[i].p_holm = p[count++];
-    if (family == JD_METRIC_COUNT)
-        analysis->family_size = count;
-    return rc;
-}
-
-static int correct_all(struct jd_analysis *analysis, struct jd_error *err)
-{
-    size_t count = analysis->comparison_count;
-    double *p = calloc(count ? count : 1, sizeof *p);
-    int rc = p ? JD_OK : jd_fail(err, JD_E_NO_MEMORY, "analysis", "out of memory");
-    for (int family = 0; !rc && family <= JD_METRIC_COUNT; family++)
-        rc = correct_family(analysis, family, p, err);
-    free(p);
+        if (analysis->comparisons[i].has_ratio)
+            analysis->comparisons[i].p_holm = differences[count++].p_holm;
+    free(differences);
     analysis->samples_needed = jd_stats_samples_needed(analysis->family_size, JD_VERDICT_ALPHA);
     return rc;
 }
@@ -251,7 +239,7 @@ static void decide(const struct jd_analysis *analysis, struct jd_comparison *c)
 int analysis_compare(struct jd_analysis *analysis, struct jd_error *err)
 {
     int rc;
-    if ((rc = add_comparisons(analysis, err)) || (rc = correct_all(analysis, err)) ||
+    if ((rc = add_comparisons(analysis, err)) || (rc = correct(analysis, err)) ||
         (rc = calibrate(analysis, err)))
         return rc;
     for (size_t i = 0; i < analysis->comparison_count; i++)

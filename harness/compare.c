@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See compare.h. Holm's families are those of a report (analysis.h): the headline metrics of all
- * regimes are one, every other metric is one of its own.
+ * See compare.h.
  */
 #include "compare.h"
 
@@ -252,29 +251,25 @@ static int add_rows(const struct comparing *c)
 
 /* ---- verdicts ---- */
 
-static bool is_in_family(const struct jd_change_row *row, int family)
-{
-    if (!row->has_ratio)
-        return false;
-    return row->is_primary ? family == JD_METRIC_COUNT : family == (int)row->metric;
-}
-
+/* Those that have a ratio, corrected as those of a report are (verdict.h). */
 static int correct(struct jd_compare *compare, struct jd_error *err)
 {
-    double *p = calloc(compare->row_count + 1, sizeof *p);
-    int result = p ? JD_OK : jd_fail(err, JD_E_NO_MEMORY, "compare", "out of memory");
-    for (int family = 0; !result && family <= JD_METRIC_COUNT; family++) {
-        size_t count = 0;
-        for (size_t i = 0; i < compare->row_count; i++)
-            if (is_in_family(&compare->rows[i], family))
-                p[count++] = compare->rows[i].p;
-        result = jd_stats_holm(p, count, p, err);
-        count = 0;
-        for (size_t i = 0; !result && i < compare->row_count; i++)
-            if (is_in_family(&compare->rows[i], family))
-                compare->rows[i].p_holm = p[count++];
+    struct jd_corrected *differences = calloc(compare->row_count + 1, sizeof *differences);
+    size_t count = 0;
+    int result = differences ? JD_OK : jd_fail(err, JD_E_NO_MEMORY, "compare", "out of memory");
+    for (size_t i = 0; !result && i < compare->row_count; i++) {
+        const struct jd_change_row *row = &compare->rows[i];
+        if (row->has_ratio)
+            differences[count++] =
+                (struct jd_corrected){row->p, row->is_primary, (int)row->metric, 0};
     }
-    free(p);
+    if (!result)
+        result = jd_verdict_correct(differences, count, err);
+    count = 0;
+    for (size_t i = 0; !result && i < compare->row_count; i++)
+        if (compare->rows[i].has_ratio)
+            compare->rows[i].p_holm = differences[count++].p_holm;
+    free(differences);
     return result;
 }
 

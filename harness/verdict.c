@@ -5,6 +5,7 @@
 #include "verdict.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 const char *jd_verdict_name(enum jd_verdict verdict)
 {
@@ -19,6 +20,42 @@ const char *jd_verdict_name(enum jd_verdict verdict)
 double jd_verdict_effect(double ratio)
 {
     return ratio >= 1 ? ratio - 1 : 1 / ratio - 1;
+}
+
+static bool is_same_family(const struct jd_corrected *a, const struct jd_corrected *b)
+{
+    return a->is_primary ? b->is_primary : !b->is_primary && a->metric == b->metric;
+}
+
+/* The family of differences[first], the first of its kind, through `p`, which has room for all. */
+static int correct_family(struct jd_corrected *differences, size_t count, size_t first, double *p,
+                          struct jd_error *err)
+{
+    size_t members = 0;
+    for (size_t i = first; i < count; i++)
+        if (is_same_family(&differences[first], &differences[i]))
+            p[members++] = differences[i].p;
+    int rc = jd_stats_holm(p, members, p, err);
+    members = 0;
+    for (size_t i = first; !rc && i < count; i++)
+        if (is_same_family(&differences[first], &differences[i]))
+            differences[i].p_holm = p[members++];
+    return rc;
+}
+
+int jd_verdict_correct(struct jd_corrected *differences, size_t count, struct jd_error *err)
+{
+    double *p = calloc(count + 1, sizeof *p);
+    int rc = p ? JD_OK : jd_fail(err, JD_E_NO_MEMORY, "correction", "out of memory");
+    for (size_t i = 0; !rc && i < count; i++) {
+        bool is_done = false;
+        for (size_t k = 0; k < i && !is_done; k++)
+            is_done = is_same_family(&differences[k], &differences[i]);
+        if (!is_done)
+            rc = correct_family(differences, count, i, p, err);
+    }
+    free(p);
+    return rc;
 }
 
 static enum jd_verdict direction(const struct jd_evidence *evidence)

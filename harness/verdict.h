@@ -38,6 +38,17 @@ enum jd_verdict {
         JD_VERDICT_COUNT
 };
 
+/** One difference among those that are corrected together. */
+struct jd_corrected {
+    double p;
+    bool is_primary; /**< of a regime's headline metric: those of all regimes are one family */
+    int metric;      /**< enum jd_metric; the others of one metric are a family of their own */
+    double p_holm;   /**< what jd_verdict_correct fills in */
+};
+
+/** Holm's correction, family by family. NO_MEMORY. */
+int jd_verdict_correct(struct jd_corrected *differences, size_t count, struct jd_error *err);
+
 struct jd_evidence {
     double ratio; /**< above 0 */
     struct jd_stats_interval interval;
