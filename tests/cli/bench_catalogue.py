@@ -4,10 +4,12 @@
 import json
 import os
 import subprocess
+import time
 
-TIMEOUT_S = 100
+TIMEOUT_S = 600  # for what hangs; machines may be slow
 
 GOOD = ("define main print_args\n", "[{file}]\n", 0)
+BY_TOKEN = ("define main print_args_by_token\n", "[{file}]\n", 0)
 
 
 class Failure(Exception):
@@ -38,6 +40,7 @@ class Bench:
             os.makedirs(os.path.join(folder, name))
         self.program = tools["fake"]
         self.lines = []
+        self.more_environment = {}
 
     def path(self, *names):
         return os.path.join(self.folder, *names)
@@ -71,8 +74,9 @@ class Bench:
         """Signals are the program's business, also where a sanitizer would take them."""
         taken = ("segv", "sigbus", "sigfpe", "sigill", "abort")
         asan = os.environ.get("ASAN_OPTIONS", "") + "".join(":handle_%s=0" % s for s in taken)
-        return dict(os.environ, JITDUEL_WORKLOADS=self.path("source"),
-                    JITDUEL_BITCODE=self.path("bitcode"), TERM="dumb", ASAN_OPTIONS=asan)
+        own = {"JITDUEL_WORKLOADS": self.path("source"), "JITDUEL_BITCODE": self.path("bitcode"),
+               "TERM": "dumb", "LC_ALL": "C", "ASAN_OPTIONS": asan}
+        return {**os.environ, **own, **self.more_environment}
 
     def start(self, *args, suite="test", **more):
         return subprocess.Popen(self.command(*args, suite=suite), env=self.environment(),
@@ -109,3 +113,37 @@ def samples(report):
 def one_line(text, part):
     lines = text.splitlines()
     check(len(lines) == 1 and part in lines[0], "not one line with %r: %r", part, text)
+
+
+def count_journal(bench):
+    try:
+        with open(bench.journal_path, "rb") as file:
+            return file.read().count(b"\n")
+    except FileNotFoundError:
+        return 0
+
+
+def run_until(bench, count, number, *args, **more):
+    """Start with so many tokens, wait until so many samples are in the journal, send the signal while
+    the next one waits for a token; return the exit code."""
+    pipe = bench.path("tokens")
+    os.mkfifo(pipe)
+    tokens = os.open(pipe, os.O_RDWR)  # does not wait for the other end
+    os.write(tokens, b"." * count)
+    bench.more_environment = {"JD_FAKE_TOKENS": pipe}
+    process = bench.start(*args, **more)
+    bench.more_environment = {}
+    deadline = time.monotonic() + TIMEOUT_S
+    while count_journal(bench) < count + 1 and process.poll() is None:
+        check(time.monotonic() < deadline, "the journal does not grow")
+        time.sleep(0.005)
+    process.send_signal(number)
+    bench.out, bench.err = process.communicate(timeout=TIMEOUT_S)
+    os.close(tokens)
+    os.unlink(pipe)
+    return process.returncode
+
+
+def close_streams(*numbers):
+    """A preexec_fn: the program starts without these of its standard streams."""
+    return lambda: [os.close(number) for number in numbers]

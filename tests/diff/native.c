@@ -19,10 +19,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FILES_MAX = 16, PATH_BYTES = 128 };
+enum { FILES_MAX = 16, FOLDER_BYTES = 512, PATH_BYTES = FOLDER_BYTES + 32 };
 
 static LLVMModuleRef read_module(const struct jd_ir *ir)
 {
@@ -135,11 +136,26 @@ static void *load(const struct jd_ir *files, size_t count, unsigned opt_level, c
     return handle;
 }
 
+/* In memory, where the system lets code be loaded from there. */
+static bool make_folder(char *out)
+{
+    const char *bases[] = {"/dev/shm", getenv("TMPDIR"), "/tmp"};
+    struct statvfs system;
+    for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
+        if (!bases[i] || statvfs(bases[i], &system) || system.f_flag & ST_NOEXEC)
+            continue;
+        snprintf(out, FOLDER_BYTES, "%s/jd-diff-XXXXXX", bases[i]);
+        if (mkdtemp(out))
+            return true;
+    }
+    return false;
+}
+
 native_main_fn native_load(const struct jd_ir *files, size_t count, unsigned opt_level)
 {
-    char folder[] = "/dev/shm/jd-diff-XXXXXX";
-    if (count > FILES_MAX || !mkdtemp(folder)) {
-        perror(folder);
+    char folder[FOLDER_BYTES];
+    if (count > FILES_MAX || !make_folder(folder)) {
+        fprintf(stderr, "native: no folder that programs can be loaded from\n");
         return NULL;
     }
     void *handle = load(files, count, opt_level, folder);

@@ -12,6 +12,9 @@
  *                             fails with the jd_code of that name
  *   crash PHASE SIGNAL        add_module raises the signal inside that phase
  *   crash - SIGNAL            ... outside any phase
+ *
+ * The function print_args_by_token waits for a byte of the pipe named by JD_FAKE_TOKENS, where that
+ * is set: whoever holds the other end says how many runs end.
  */
 #ifndef JITDUEL_TESTS_FAKE_ENGINE_H
 #define JITDUEL_TESTS_FAKE_ENGINE_H

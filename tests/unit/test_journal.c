@@ -13,7 +13,7 @@
 
 #include "journal.h"
 
-static char path[64];
+static char folder[32], path[64];
 static size_t pwrites_left; /* before the disk is full; SIZE_MAX: never */
 static bool is_half_written;
 
@@ -39,8 +39,10 @@ ssize_t __wrap_pwrite(int fd, const void *bytes, size_t count, off_t at)
 static int set_up(void **state)
 {
     (void)state;
-    snprintf(path, sizeof path, "/tmp/jd-journal-%d", (int)getpid());
-    unlink(path);
+    strcpy(folder, "/tmp/jd-journal-XXXXXX");
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(path, sizeof path, "%s/journal", folder);
     pwrites_left = SIZE_MAX;
     is_half_written = false;
     return 0;
@@ -50,7 +52,7 @@ static int tear_down(void **state)
 {
     (void)state;
     unlink(path);
-    return 0;
+    return rmdir(folder);
 }
 
 struct seen {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "legacy_fixture.h"
+#include "patience.h"
 
 static struct {
     jmp_buf back;
@@ -332,7 +333,7 @@ static void child_of_a_fork_in_the_middle_of_a_compile(void **state)
         pid_t pid = fork();
         assert_true(pid >= 0);
         if (!pid) {
-            alarm(20);
+            alarm(PATIENCE_S);
             _exit(call("b") == 2 && call("busy") == 1 ? 0 : 1);
         }
         assert_int_equal(waitpid(pid, &status, 0), pid);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "legacy_fixture.h"
+#include "patience.h"
 #include "throw_through.h"
 
 static struct jd_error handled;
@@ -31,7 +32,7 @@ static uintptr_t on_error(void *context, const char *name, const struct jd_error
 static int set_up(void **state)
 {
     (void)state;
-    alarm(60); /* a deadlock shows as the signal that ends the test */
+    alarm(PATIENCE_S); /* a deadlock shows as the signal that ends the test */
     handled = (struct jd_error)JD_ERROR_INIT;
     create((struct jd_engine_options){.on_error = on_error});
     return 0;
@@ -331,7 +332,7 @@ static void fork_while_another_thread_asks(void **state)
         usleep(100);
     pid_t child = fork();
     if (!child) {
-        alarm(20);
+        alarm(PATIENCE_S);
         _exit(f() == 40 ? 0 : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);

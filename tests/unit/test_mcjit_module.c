@@ -4,6 +4,7 @@
  * What calls find there, where addresses come from, and what goes wrong behind a stub.
  */
 #include "mcjit_fixture.h"
+#include "patience.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -494,7 +495,7 @@ static void test_fork_in_a_first_call(void **state)
     pthread_barrier_wait(&in_creator);
     pid_t child = fork();
     if (!child) {
-        alarm(60);
+        alarm(PATIENCE_S);
         _exit(c() == 4 && a() == -1 ? 0 : 1);
     }
     pthread_barrier_wait(&has_forked);
