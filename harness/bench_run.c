@@ -41,6 +41,7 @@ struct bench {
     bool *is_taken; /* by position */
     struct cell_state *cells;
     bool has_failed; /* any sample */
+    bool has_report; /* it is written */
     time_t created;
     uint64_t start_ns;
 };
@@ -53,10 +54,14 @@ static void on_signal(int number)
     is_interrupted = 1;
 }
 
+/* A reader of our output that went away, and a file that may grow no more, are errors of a write:
+ * no reason to end without a report. Samples start with the signals' own actions. */
 static void watch_signals(void)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
     struct sigaction action = {.sa_handler = on_signal};
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         struct sigaction before;
         /* nohup and shells that start jobs in the background ignore some on purpose. */
@@ -228,6 +233,7 @@ static int write_report(struct bench *bench, const struct jd_analysis *analysis,
     int rc = object ? jd_json_file_write(job->report_path, object, err)
                     : jd_fail(err, JD_E_INTERNAL, job->report_path, "the report cannot be made");
     json_decref(object);
+    bench->has_report = !rc;
     if (rc)
         return rc;
     jd_summary_print(stdout, &report, job->report_path);
@@ -273,15 +279,14 @@ static int init(struct bench *bench, const struct jd_bench_job *job, struct jd_e
 
 static int fini(struct bench *bench, int rc, const struct jd_error *err)
 {
-    bool has_report = rc == JD_OK;
     int code = is_interrupted ? EXIT_INTERRUPTED : bench->has_failed ? EXIT_SAMPLE_FAILED : 0;
-    if (!has_report) {
+    if (rc) {
         code = jd_cli_report(err);
-        if (bench->journal && bench->sample_count)
+        if (bench->journal && bench->sample_count && !bench->has_report)
             fprintf(stderr, "jitduel: %s.journal: %zu finished samples are kept (--resume)\n",
                     bench->job->report_path, bench->sample_count);
     }
-    jd_journal_close(bench->journal, has_report && is_complete(bench));
+    jd_journal_close(bench->journal, bench->has_report && is_complete(bench));
     free(bench->samples);
     free(bench->is_taken);
     free(bench->cells);

@@ -2,6 +2,7 @@
  *
  * jitduel: find the command and call it. Knows no option of any command.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,9 +81,19 @@ __attribute__((constructor(101))) static void watch_start(void)
     inherited_on_abort = signal(SIGABRT, on_abort_before_main);
 }
 
+/* Closed standard streams are opened in a way in which they cannot be used: else the next file, the
+ * journal of a run for one, would get their number and what is printed. */
+static void keep_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGABRT, inherited_on_abort);
+    keep_standard_streams();
     jd_heap_prepare();
     jd_cli_start();
     if (argc < 2) {

@@ -7,11 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "measure/clock.h"
 
-enum { BAR_CELLS = 24 };
+enum { BAR_CELLS = 24, USUAL_COLUMNS = 80, LINE_BYTES = 256 };
 
 void jd_progress_init(struct jd_progress *progress, size_t total, size_t done_before, bool is_quiet)
 {
@@ -41,9 +42,19 @@ static void time_left(const struct jd_progress *progress, char *out, size_t out_
         snprintf(out, out_bytes, ", %lu s left", left_s);
 }
 
+/* Of the terminal now: it may have been made smaller. */
+static int columns(void)
+{
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
+                                                                           : USUAL_COLUMNS;
+}
+
+/* What a narrow terminal has no room for is left out from the right: a line that wraps could not be
+ * taken back. */
 void jd_progress_show(struct jd_progress *progress, const char *what)
 {
-    char bar[BAR_CELLS + 1], left[48];
+    char bar[BAR_CELLS + 1], left[48], line[LINE_BYTES];
     if (progress->is_quiet || !progress->is_terminal)
         return;
     size_t full = progress->total ? BAR_CELLS * progress->done / progress->total : 0;
@@ -51,8 +62,9 @@ void jd_progress_show(struct jd_progress *progress, const char *what)
     memset(bar, '#', full);
     bar[BAR_CELLS] = '\0';
     time_left(progress, left, sizeof left);
-    fprintf(stderr, "\r\033[K[%s] %zu/%zu%s  %.40s", bar, progress->done, progress->total, left,
-            what);
+    snprintf(line, sizeof line, "%zu/%zu%s  [%s]  %s", progress->done, progress->total, left, bar,
+             what);
+    fprintf(stderr, "\r\033[K%.*s", columns() - 1, line);
     fflush(stderr);
 }
 

@@ -18,9 +18,11 @@ import pty
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 sys.dont_write_bytecode = True
@@ -101,6 +103,30 @@ def case_quiet_has_no_progress(bench):
     bench.good()
     bench.run("--quiet")
     equal(bench.err, "", "standard error")
+
+
+def case_progress_fits_the_terminal(bench):
+    """What wraps could not be taken back: a line for each sample would stay."""
+    bench.good()
+    for columns in (1, 20, 80, 300):
+        screen, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+        bench.more_environment = {"TERM": "xterm"}
+        process = subprocess.Popen(bench.command("--samples", "3"), stdout=subprocess.DEVNULL,
+                                   stderr=terminal, env=bench.environment())
+        os.close(terminal)
+        shown = b""
+        try:
+            while part := os.read(screen, 65536):
+                shown += part
+        except OSError:
+            pass  # EIO: nobody has the other end any more
+        os.close(screen)
+        equal(process.wait(timeout=TIMEOUT_S), 0, "exit code")
+        lines = shown.decode().split("\r\033[K")
+        check(len(lines) > 6, "%d lines of progress", len(lines))
+        check(all(len(line) < columns and "\n" not in line for line in lines), "%d columns: %r",
+              columns, lines)
 
 
 # ---- samples that fail -------------------------------------------------------------------------
@@ -303,7 +329,6 @@ def case_full_disk_keeps_the_journal(bench):
     bench.good()
 
     def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (12000, 12000))
 
     bench.run("--samples", "50", code=71, preexec_fn=limit)
@@ -312,6 +337,34 @@ def case_full_disk_keeps_the_journal(bench):
     check(kept >= 2, "only %d samples kept", kept)
     report = bench.run("--samples", "50", "--resume").report()
     equal(report["meta"]["resumed_count"], kept, "resumed")
+
+
+def case_closed_streams_spoil_no_file(bench):
+    """The next file that is opened gets the number of a closed stream."""
+    bench.workload("a", *BY_TOKEN)
+    args = ("--samples", "8")
+    equal(run_until(bench, 5, signal.SIGTERM, *args, preexec_fn=close_streams(1)), 71, "exit code")
+    check("standard output: the summary cannot be written" in bench.err, "said %r", bench.err)
+    equal(bench.report()["complete"], False, "complete")
+    equal(bench.run("--resume", *args).report()["meta"]["resumed_count"], 5, "resumed")
+    for streams, code in (((0,), 0), ((2,), 0), ((0, 2), 0), ((1,), 71), ((0, 1, 2), 71)):
+        report = bench.run("--samples", "2", code=code, preexec_fn=close_streams(*streams)).report()
+        equal(report["complete"], True, "complete without %r" % (streams,))
+        check(not os.path.exists(bench.journal_path), "the journal is still there")
+
+
+def case_reader_that_leaves_costs_no_report(bench):
+    """As `jitduel bench | head`, or both streams into one that ends early."""
+    bench.good()
+    for streams in (("stdout",), ("stdout", "stderr")):
+        process = bench.start("--samples", "3")
+        for stream in streams:
+            getattr(process, stream).close()
+        equal(process.wait(timeout=TIMEOUT_S), 71, "exit code")
+        process.stderr.close()
+        equal(bench.report()["complete"], True, "complete")
+        check(not os.path.exists(bench.journal_path), "the journal is still there")
+        os.unlink(bench.report_path)
 
 
 def case_unwritable_report_is_told_first(bench):
