@@ -15,7 +15,7 @@
 #include "jitduel/engine.h"
 #include "measure/phases.h"
 
-enum { EXIT_FINE = 0, EXIT_ERROR = 65, LIMIT_S = 20 };
+enum { EXIT_FINE = 0, EXIT_ERROR = 65, LIMIT_S = 300 };
 
 const char *__asan_default_options(void);
 

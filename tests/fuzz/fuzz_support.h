@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,15 +19,14 @@ enum { FUZZ_PATH_BYTES = 160 };
 /** libFuzzer's: one input, to be read as it is. Returns 0. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes);
 
-/** A folder of this process, in memory; made once and left to the system's next start. */
+/** A folder of this process, in memory where that can be; made once. What a target that found
+ * something leaves behind is the system's to remove. */
 static inline const char *fuzz_folder(void)
 {
     static char folder[64];
-    if (!*folder) {
-        snprintf(folder, sizeof folder, "/dev/shm/jd-fuzz-%d", (int)getpid());
-        if (mkdir(folder, 0700) != 0)
-            abort();
-    }
+    if (!*folder && !mkdtemp(strcpy(folder, "/dev/shm/jd-fuzz-XXXXXX")) &&
+        !mkdtemp(strcpy(folder, "/tmp/jd-fuzz-XXXXXX")))
+        abort();
     return folder;
 }
 
