@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "bfloat.h"
 #include "exit_list.h"
 #include "host_tls.h"
 
@@ -24,6 +25,13 @@ static const struct jd_static_symbol replaced[] = {
     {"__cxa_atexit", (uintptr_t)jd_exit_register},
     {"__once_proxy", (uintptr_t)jd_host_tls_once_proxy},
     {"dlsym", (uintptr_t)find_next},
+    {NULL, 0},
+};
+
+/* What generated code calls and the system may lack. */
+static const struct jd_static_symbol provided[] = {
+    {"__truncsfbf2", (uintptr_t)__truncsfbf2},
+    {"__truncdfbf2", (uintptr_t)__truncdfbf2},
     {NULL, 0},
 };
 
@@ -55,6 +63,8 @@ uintptr_t jd_process_symbol(const char *name)
         addr = (uintptr_t)dlsym(RTLD_DEFAULT, name);
     if (!addr && at)
         addr = (uintptr_t)find_version(name, at);
+    if (!addr)
+        addr = find_static(provided, name);
     return addr ? addr : find_static(jd_static_symbols_cpu, name);
 }
 

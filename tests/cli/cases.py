@@ -227,6 +227,8 @@ run("unresolved_stats", "unresolved.ll", "--stats", "stats.json", words=["x"], c
     out=lambda c: r"before\n" if is_lazy(c) else None,
     err=one_line(r".*nowhere_to_be_found.*"), check=stats_of_failure)
 run("no_process_symbols", "hello.ll", "--no-process-symbols", code=65, err=one_line(r".*(puts|printf).*"))
+run("small_floats", "small_floats.ll", code=0,
+    out=r"0\.3332519531 2048 inf 1\.00390625\n0\.333984375 256 3 1\.0078125\n")
 run("load", "library_user.ll", "--load", "{library}", code=42, out=r"library destructed\n")
 run("without_load", "library_user.ll", code=65, err=one_line(r".*fixture_answer.*--load LIBR.*"))
 run("load_missing", "library_user.ll", "--load", "./none.so", code=71,
