@@ -103,6 +103,7 @@ static void plan_function(struct gen *g, struct function *f, unsigned number)
         f->has_indirect_branch = false;
         f->twin_module = below(g, g->module_count);
     }
+    f->has_comdat = f->linkage != LINK_INTERNAL && one_in(g, f->linkage == LINK_ODR ? 2 : 8);
     /* These callees preserve registers that an unwinder does not restore: nothing throws there. */
     if (!f->is_leaf && (f->convention[0] == 'c' || f->convention[0] == 'p'))
         f->convention = "";
@@ -157,6 +158,9 @@ static void plan_program(struct gen *g)
     static const unsigned often[] = {1, 2, 2, 3, DIFF_MODULES_MAX};
     g->size = any_size(g);
     g->types = any_types(g);
+    do
+        g->focus = below(g, T_COUNT);
+    while (!(g->types >> g->focus & 1));
     g->has_common = one_in(g, 3);
     g->shares_hashes = one_in(g, 2);
     g->module_count = often[below(g, 5)];
@@ -178,6 +182,7 @@ static void plan_program(struct gen *g)
         g->aliases[i].function = below(g, 3);
         g->aliases[i].is_ifunc = one_in(g, 3) && g->cpu == DIFF_CPU_X86_64;
     }
+    plan_linking(g);
 }
 
 static bool defines_function(const struct function *f, unsigned module)
@@ -273,6 +278,7 @@ void diff_generate(uint64_t seed, enum diff_cpu cpu, struct diff_program *out)
         text_add(&g->modules[m].code, "\n");
     }
     emit_data(g);
+    emit_groups_and_weak(g);
     emit_structors(g);
     emit_runtime(g);
     for (unsigned i = 0; i < g->function_count; i++)

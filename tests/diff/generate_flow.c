@@ -215,7 +215,7 @@ static void emit_structured(struct gen *g)
 
 static void emit_effect(struct gen *g)
 {
-    switch (below(g, 16)) {
+    switch (below(g, 18)) {
     case 0:
         emit_trace(g);
         break;
@@ -234,6 +234,12 @@ static void emit_effect(struct gen *g)
     case 6:
     case 7:
         emit_memory(g);
+        break;
+    case 8:
+        emit_group_call(g);
+        break;
+    case 9:
+        emit_weak_reference(g);
         break;
     default:
         emit_call(g);
@@ -347,6 +353,10 @@ void finish_function(struct gen *g, const struct function *f, unsigned module, e
     struct diff_text *code = &g->modules[module].code;
     signature(g, code, f, true, linkage);
     text_add(code, "%s", attributes);
+    if (f->has_comdat) {
+        text_add(&g->modules[module].globals, "$%s = comdat any\n", f->name + 1);
+        text_add(code, " comdat");
+    }
     if (g->has_personality) {
         need(g, "declare i32 @__gxx_personality_v0(...)");
         text_add(code, " personality ptr @__gxx_personality_v0");

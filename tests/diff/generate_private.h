@@ -21,6 +21,8 @@ enum type {
     T_I33,
     T_I64,
     T_I128,
+    T_F16,
+    T_BF16,
     T_F32,
     T_F64,
     T_LONG, /* x86_fp80 or fp128 */
@@ -30,6 +32,10 @@ enum type {
     T_V3I16,
     T_V2F64,
     T_V8F32,
+    T_V8F16,
+    T_V4BF16,
+    T_V4I1,
+    T_V16I1,
     T_A3I16,
     T_A3I32,
     T_PAIR,   /* { i64, double }: travels in two registers of different kinds */
@@ -73,6 +79,7 @@ struct function {
     const char *attributes[PARAMETERS_MAX];
     bool is_standard; /* i64 (i64, i32): what tables, aliases and nodes point at */
     bool is_leaf;     /* calls nothing but helpers, never throws */
+    bool has_comdat;
     bool has_indirect_branch;
 };
 
@@ -101,6 +108,8 @@ enum {
     NEEDS_MAX = 256,
     NODES_MAX = 5,
     ALIASES_MAX = 4,
+    GROUPS_MAX = 2,
+    WEAK_MAX = 3,
     OPERANDS = 64,
     OPERAND_BYTES = 512
 };
@@ -124,6 +133,19 @@ struct node {
     unsigned module, next, function;
 };
 
+/* A function and its own variable in one group, which any number of modules define alike. */
+struct group {
+    unsigned modules; /* bit per module */
+    bool is_variable_internal;
+    uint64_t start;
+};
+
+/* What others refer to weakly: it is there, or it is not. */
+struct weak {
+    unsigned definer; /* the module; none of them: nobody defines it */
+    bool is_data;
+};
+
 /* How large a program is: each number is drawn from [least, least + more). */
 struct size {
     struct span {
@@ -135,14 +157,18 @@ struct gen {
     struct jd_rng rng;
     enum diff_cpu cpu;
     const struct size *size;
-    uint32_t types; /* bit per type: this program may use it */
+    uint32_t types;  /* bit per type: this program may use it */
+    enum type focus; /* the type that it uses most */
     bool has_common, shares_hashes;
     unsigned module_count, function_count, global_count, node_count, alias_count, next_table;
+    unsigned group_count, weak_count;
     struct module modules[DIFF_MODULES_MAX];
     struct function functions[FUNCTIONS_MAX];
     struct object globals[GLOBALS_MAX];
     struct node nodes[NODES_MAX];
     struct alias aliases[ALIASES_MAX];
+    struct group groups[GROUPS_MAX];
+    struct weak weaks[WEAK_MAX];
 
     /* The function being made. */
     const struct function *self;
@@ -199,10 +225,42 @@ const char *function_name(struct gen *g, unsigned function);
 const char *global_name(struct gen *g, unsigned global);
 
 /* generate_values.c: computations */
+/* Emit "%v<id> = <rest>" and keep it. */
+#define DEFINE(g, type, ...) define((g), (type), fresh_value(g), __VA_ARGS__)
+unsigned define(struct gen *g, enum type type, unsigned id, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Operands in the order of the array: the order of a call's arguments would be the compiler's. */
+void draw(struct gen *g, enum type type, const char **out, unsigned count);
+/* A comparison of scalars or vectors; not kept. */
+unsigned compare(struct gen *g, enum type type);
+unsigned shuffle(struct gen *g, enum type type);
+unsigned insert_element(struct gen *g, enum type type);
 /* Compute something of the type into the pool; returns its id. */
 unsigned compute(struct gen *g, enum type type);
 /* Text of an i64 in [0, bound) that depends on what is there. */
 const char *index_below(struct gen *g, unsigned bound);
+
+/* generate_convert.c: one type to another; vectors of i1 */
+/* One scalar type to another: any, where a value of both is an operand somewhere. */
+unsigned convert(struct gen *g, enum type from, const char *value, enum type to);
+/* A scalar from another. */
+unsigned cast(struct gen *g, enum type to);
+/* A vector from another, element by element. */
+unsigned cast_vector(struct gen *g, enum type to);
+bool is_mask(enum type type);
+/* The type of vector of i1 with as many elements as the type, or T_VOID. */
+enum type mask_of(const struct gen *g, enum type type);
+unsigned compute_mask(struct gen *g, enum type type);
+/* An i1 out of a vector of them. */
+unsigned from_mask(struct gen *g);
+/* A bfloat, or as many as the type has, whose products and quotients are far from the smallest. */
+const char *bfloat_factor(struct gen *g, enum type type);
+
+/* generate_link.c: groups and weak references */
+void plan_linking(struct gen *g);
+void emit_groups_and_weak(struct gen *g);
+void emit_group_call(struct gen *g);
+void emit_weak_reference(struct gen *g);
 
 /* generate_hash.c: an i64 that depends on all of a value (text of an operand). */
 const char *hash_of(struct gen *g, enum type type, const char *text);

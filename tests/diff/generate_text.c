@@ -21,6 +21,8 @@ static const struct type_info types[T_COUNT] = {
     [T_I33] = {"i33", "i33", KIND_INT, 33, 0, 0, {0}},
     [T_I64] = {"i64", "i64", KIND_INT, 64, 0, 0, {0}},
     [T_I128] = {"i128", "i128", KIND_INT, 128, 0, 0, {0}},
+    [T_F16] = {"half", "f16", KIND_FLOAT, 16, 0, 0, {0}},
+    [T_BF16] = {"bfloat", "bf16", KIND_FLOAT, 16, 0, 0, {0}},
     [T_F32] = {"float", "f32", KIND_FLOAT, 32, 0, 0, {0}},
     [T_F64] = {"double", "f64", KIND_FLOAT, 64, 0, 0, {0}},
     [T_LONG] = {"x86_fp80", "f80", KIND_FLOAT, 80, 0, 0, {0}},
@@ -30,6 +32,10 @@ static const struct type_info types[T_COUNT] = {
     [T_V3I16] = {"<3 x i16>", "v3i16", KIND_VECTOR, 0, 3, T_I16, {0}},
     [T_V2F64] = {"<2 x double>", "v2f64", KIND_VECTOR, 0, 2, T_F64, {0}},
     [T_V8F32] = {"<8 x float>", "v8f32", KIND_VECTOR, 0, 8, T_F32, {0}},
+    [T_V8F16] = {"<8 x half>", "v8f16", KIND_VECTOR, 0, 8, T_F16, {0}},
+    [T_V4BF16] = {"<4 x bfloat>", "v4bf16", KIND_VECTOR, 0, 4, T_BF16, {0}},
+    [T_V4I1] = {"<4 x i1>", "v4i1", KIND_VECTOR, 0, 4, T_I1, {0}},
+    [T_V16I1] = {"<16 x i1>", "v16i1", KIND_VECTOR, 0, 16, T_I1, {0}},
     [T_A3I16] = {"[3 x i16]", "a3i16", KIND_STRUCT, 0, 3, T_I16, {T_I16, T_I16, T_I16}},
     [T_A3I32] = {"[3 x i32]", "a3i32", KIND_STRUCT, 0, 3, T_I32, {T_I32, T_I32, T_I32}},
     [T_PAIR] = {"{ i64, double }", "pair", KIND_STRUCT, 0, 2, 0, {T_I64, T_F64}},
@@ -122,11 +128,15 @@ enum type any_scalar(struct gen *g)
 {
     /* The common ones are common here too. */
     static const enum type often[] = {T_I32, T_I64, T_I64, T_F64};
+    if (is_scalar(g, g->focus) && one_in(g, 4))
+        return g->focus;
     return one_in(g, 2) ? often[below(g, sizeof often / sizeof *often)] : any_of(g, T_LONG + 1);
 }
 
 enum type any_type(struct gen *g)
 {
+    if (one_in(g, 4))
+        return g->focus;
     return one_in(g, 2) ? any_scalar(g) : any_of(g, T_COUNT);
 }
 
