@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,10 +141,15 @@ int jd_json_file_write(const char *path, const json_t *value, struct jd_error *e
     char *text = text_of(value);
     if (!text)
         return jd_fail(err, JD_E_NO_MEMORY, path, "no memory for the JSON text");
+    /* A limit on the size of files is an error here, not the end of the process. */
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    struct sigaction before;
+    sigaction(SIGXFSZ, &ignore, &before);
     /* A symbolic link stays one: what it points to is replaced. */
     const char *target = exists && realpath(path, real) ? real : path;
     int code = exists && !S_ISREG(status.st_mode) ? write_direct(path, text, err)
                                                   : write_atomic(target, text, err);
+    sigaction(SIGXFSZ, &before, NULL);
     free(text);
     return code;
 }

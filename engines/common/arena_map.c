@@ -13,11 +13,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core_sync.h"
@@ -52,6 +54,22 @@ static int raise_number(int fd)
     return high;
 }
 
+/* A limit on the size of files holds here too, and would end the process by a signal. */
+static int set_size(int fd, size_t size)
+{
+    const struct timespec at_once = {0};
+    sigset_t signal, before;
+    sigemptyset(&signal);
+    sigaddset(&signal, SIGXFSZ);
+    pthread_sigmask(SIG_BLOCK, &signal, &before);
+    int result = ftruncate(fd, (off_t)size), error = errno;
+    if (result && error == EFBIG)
+        sigtimedwait(&signal, NULL, &at_once);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return result;
+}
+
 static int new_memfd(size_t size)
 {
     /* The flag is about execve, not about PROT_EXEC; without it vm.memfd_noexec=2 says no. Kernels
@@ -61,7 +79,7 @@ static int new_memfd(size_t size)
         fd = memfd_create("jitduel", MFD_CLOEXEC);
     if (fd < 0)
         return -1;
-    if (ftruncate(fd, (off_t)size)) {
+    if (set_size(fd, size)) {
         int error = errno;
         close(fd);
         errno = error;
@@ -224,7 +242,7 @@ static int open_alias(struct jd_arena *arena, struct jd_error *err)
 {
     int fd = new_memfd(arena->limit);
     if (fd < 0)
-        return refused(errno, err, "memfd_create");
+        return refused(errno, err, errno == EFBIG ? "size of a memfd (ulimit -f)" : "memfd_create");
     take_memfd(arena, fd);
     void *alias = mmap(NULL, arena->limit, PROT_READ | PROT_WRITE, MAP_SHARED, arena->memfd, 0);
     if (alias == MAP_FAILED)

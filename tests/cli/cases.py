@@ -574,6 +574,19 @@ fake("stats_is_folder", "define main print_args\n", "--stats", ".", code=71,
 fake("stats_empty_name", ARGC, "--stats", "", code=71, err=one_line(r"output file: .*empty"))
 
 
+def needs_file_limit(context):
+    if context.tools.sanitizer == "thread" or context.tools.emulator:
+        raise Skip("the limit holds for files of ThreadSanitizer and of emulators, too")
+
+
+case("run.stats_file_limit", "fake", [], files={"p.ll": "fake\n" + ARGC}, code=71,
+     shell="ulimit -f 0; exec {jitduel} run -e fake --stats stats.json p.ll", before=needs_file_limit,
+     err=one_line(r"\S*stats\.json: cannot be written: File too large"))
+case("run_legacy.file_limit", "tool", [], code=71, before=needs_file_limit,
+     shell="ulimit -f 1; exec {jitduel} run -e legacy {ir}/hello.ll",
+     err=one_line(r"arena: size of a memfd \(ulimit -f\): File too large"))
+
+
 def is_alone(*names):
     """No temporary file is left behind."""
     def check(context):

@@ -52,6 +52,7 @@ class Tools:
         self.schema = values["schema"]
         self.ir = values["ir"]
         self.cpu = values["cpu"]
+        self.sanitizer = values["sanitizer"]
         self.emulator = values["emulator"]
         self.tested = values["engines"].split(",") if values["engines"] else None
         self._engines = None
