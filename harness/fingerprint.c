@@ -331,7 +331,7 @@ struct jd_build jd_build_info(void)
 
 uint64_t jd_program_hash(const char *path)
 {
-    unsigned char bytes[1 << 16];
+    unsigned char bytes[1 << 13];
     uint64_t hash = JD_HASH64_INIT;
     size_t count;
     FILE *in = fopen(path, "re");

@@ -22,8 +22,8 @@
 enum {
     RECORD_BYTES = 64 * 1024, /* a record has about 4 KiB */
     MESSAGES_BYTES = 2048,    /* the end of standard error, for details */
-    READ_BYTES = 64 * 1024,
-    POLL_MS = 20 /* how often to look when the system has no pidfd */
+    READ_BYTES = 8 * 1024, /* on the stack, which people may limit to little more than LLVM needs */
+    POLL_MS = 20           /* how often to look when the system has no pidfd */
 };
 
 /* What is known of a running child. */

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CHUNK_BYTES = 1 << 16 };
+enum { CHUNK_BYTES = 1 << 13 }; /* on the stack, which may be limited */
 
 static int hash_file(struct sha256_ctx *context, const char *path, struct jd_error *err)
 {

@@ -367,6 +367,18 @@ def case_reader_that_leaves_costs_no_report(bench):
         os.unlink(bench.report_path)
 
 
+def case_small_stack(bench):
+    if bench.tools["sanitizer"] or bench.tools["emulator"]:
+        raise Skip("sanitizers and emulators want a stack of their own size")
+    bench.good()
+    environment = {name: value for name, value in bench.environment().items()
+                   if name.startswith(("JITDUEL_", "LD_"))}  # it lies on the stack
+    done = subprocess.run(bench.command(), env=environment, capture_output=True, text=True,
+                          timeout=TIMEOUT_S, check=False, preexec_fn=lambda: resource.setrlimit(
+                              resource.RLIMIT_STACK, (1 << 16, 1 << 16)))
+    equal((done.returncode, {s["kind"] for s in samples(bench.report())}), (0, {"ok"}), "end")
+
+
 def case_unwritable_report_is_told_first(bench):
     bench.good()
     bench.report_path = "/nonexistent/report.json"
