@@ -7,9 +7,13 @@ so that a figure survives a black-and-white printer.
 """
 
 import functools
+import logging
 import math
 
-import matplotlib
+# Where it keeps its cache, and that it makes one, is nobody's concern who wants a figure.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+import matplotlib  # noqa: E402
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402  (the backend is chosen first)

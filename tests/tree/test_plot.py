@@ -68,9 +68,10 @@ class PlotTest(unittest.TestCase):
         self.path = pathlib.Path(self.folder.name)
         self.out = self.path / "figures"
 
-    def plot(self, *arguments):
+    def plot(self, *arguments, **environment):
         return subprocess.run([PLOT, *map(str, arguments)], capture_output=True, text=True,
-                              timeout=900, check=False, stdin=subprocess.DEVNULL)
+                              timeout=900, check=False, stdin=subprocess.DEVNULL,
+                              env=dict(os.environ, **environment))
 
     def plot_report(self, report):
         """Draw this report; the set of figure names, after the common checks of every figure."""
@@ -127,6 +128,13 @@ class PlotTest(unittest.TestCase):
 
 
 class Draws(PlotTest):
+    def test_without_a_home(self):
+        """matplotlib cannot keep its cache, and says nothing of that."""
+        report = self.path / "report.json"
+        report.write_text(json.dumps(small("kernel/fib")), encoding="utf-8")
+        done = self.plot(report, "-o", self.out, HOME="/proc/nowhere", MPLCONFIGDIR="/proc/nowhere")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_every_figure_of_the_example(self):
         names = self.plot_report(example())
         expected = {f"{name}-O{level}" for level in (0, 2) for name in (
