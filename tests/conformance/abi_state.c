@@ -222,14 +222,24 @@ void case_abi_vector_256_512(struct trial *t)
 
 /* --- 30 --- */
 
-static struct {
+struct state {
     int error_number, rounding;
-} seen;
+    double third; /* as the CPU divides: on x86-64 fegetround asks the x87 unit only */
+};
+
+#define THIRD_UPWARD 0x1.5555555555556p-2
+
+static struct state seen;
+
+static struct state read_state(void)
+{
+    volatile double one = 1, three = 3;
+    return (struct state){errno, fegetround(), one / three};
+}
 
 static void note_state(void)
 {
-    seen.error_number = errno;
-    seen.rounding = fegetround();
+    seen = read_state();
 }
 
 static const char state_ir[] = "declare void @note_state()\n"
@@ -242,34 +252,37 @@ static const char state_ir[] = "declare void @note_state()\n"
                                "  ret void\n"
                                "}\n";
 
-static void spoil_errno(void *context, enum jd_phase phase)
+static void spoil_state(void *context, enum jd_phase phase)
 {
     (void)context;
     (void)phase;
     errno = 78;
+    fesetround(FE_DOWNWARD);
 }
 
 static void check_state(struct trial *t, const char *entry)
 {
     static const struct jd_probe spoiling_probe = {
-        .struct_size = sizeof spoiling_probe, .begin = spoil_errno, .end = spoil_errno};
+        .struct_size = sizeof spoiling_probe, .begin = spoil_state, .end = spoil_state};
     struct jd_engine_options options = trial_options(t);
     options.probe = &spoiling_probe;
     trial_create(t, &options);
     trial_add(t, "state", state_ir);
     trial_define(t, "note_state", JD_SYMBOL_FUNCTION, (uintptr_t)&note_state);
     void (*function)(void) = CALLEE(t, entry, void, void);
-    seen.error_number = seen.rounding = -1;
+    seen = (struct state){-1, -1, 0};
     fesetround(FE_UPWARD);
     errno = 77;
     function();
-    int error_number = errno, rounding = fegetround();
-    fesetround(FE_TONEAREST);
+    struct state after = read_state();
     CHECK_EQ(seen.error_number, 77);
     CHECK_EQ(seen.rounding, FE_UPWARD);
-    CHECK_EQ(error_number, 77);
-    CHECK_EQ(rounding, FE_UPWARD);
+    CHECK(seen.third == THIRD_UPWARD);
+    CHECK_EQ(after.error_number, 77);
+    CHECK_EQ(after.rounding, FE_UPWARD);
+    CHECK(after.third == THIRD_UPWARD);
     trial_destroy(t);
+    fesetround(FE_TONEAREST);
 }
 
 void case_abi_errno_and_fp_control(struct trial *t)

@@ -7,6 +7,7 @@
  */
 #include "cases.h"
 
+#include <float.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -228,7 +229,8 @@ void case_abi_struct_return(struct trial *t)
 
 /* --- 24 --- */
 
-/* Returns the sum of the 64 bytes, or -1 when the copy is not aligned. */
+/* Returns the sum of the 64 bytes, each times its place from 1 on, or -1 when the copy is not
+ * aligned. */
 static const char byval_ir[] =
     "define i64 @callee(i64 %x, ptr byval([64 x i8]) align 32 %p, i64 %y) {\n"
     "entry:\n"
@@ -243,8 +245,9 @@ static const char byval_ir[] =
     "  %b = load i8, ptr %at, align 1\n"
     "  store i8 0, ptr %at, align 1\n"
     "  %w = zext i8 %b to i64\n"
-    "  %sum2 = add i64 %sum, %w\n"
     "  %next = add i64 %i, 1\n"
+    "  %weighed = mul i64 %w, %next\n"
+    "  %sum2 = add i64 %sum, %weighed\n"
     "  %more = icmp ult i64 %next, 64\n"
     "  br i1 %more, label %loop, label %done\n"
     "done:\n"
@@ -270,12 +273,21 @@ static struct block block_of_bytes(void)
     return block;
 }
 
+enum { BLOCK_SUM = 64 * 65 * 129 / 6 }; /* of the squares from 1 to 64 */
+
+/* The callee wrote to its copy. */
+static void check_untouched(struct trial *t, const struct block *block)
+{
+    struct block wanted = block_of_bytes();
+    CHECK(!memcmp(block->bytes, wanted.bytes, sizeof wanted.bytes));
+}
+
 static void byval_from_code(struct trial *t)
 {
     struct block block = block_of_bytes();
     int64_t (*caller)(const struct block *) = CALLEE(t, "caller", int64_t, const struct block *);
-    CHECK_EQ(caller(&block), 30000 + 64 * 65 / 2);
-    CHECK_EQ(block.bytes[63], 64); /* the callee wrote to its copy */
+    CHECK_EQ(caller(&block), 30000 + BLOCK_SUM);
+    check_untouched(t, &block);
 }
 
 static void byval_from_host(struct trial *t)
@@ -283,8 +295,8 @@ static void byval_from_host(struct trial *t)
 #if defined(__x86_64__) /* AAPCS64 passes C's struct by reference, IR's byval on the stack */
     struct block block = block_of_bytes();
     CHECK_EQ(CALLEE(t, "callee", int64_t, int64_t, struct block, int64_t)(1000, block, 2000),
-             3000 + 64 * 65 / 2);
-    CHECK_EQ(block.bytes[63], 64);
+             3000 + BLOCK_SUM);
+    check_untouched(t, &block);
 #else
     (void)t;
 #endif
@@ -298,6 +310,7 @@ void case_abi_byval(struct trial *t)
 /* --- 27 --- */
 
 __extension__ typedef __int128 int128;
+__extension__ typedef unsigned __int128 unsigned_int128;
 
 static const char i128_ir[] =
     "define i128 @callee(i128 %a, i128 %b, i128 %c) {\n"
@@ -305,16 +318,17 @@ static const char i128_ir[] =
     "  %abc = mul i128 %ab, %c\n"
     "  ret i128 %abc\n"
     "}\n"
-    "define i64 @caller() {\n" /* 2^66 * 3 * 5, shifted back */
-    "  %r = call i128 @callee(i128 73786976294838206464, i128 3, i128 5)\n"
-    "  %h = lshr i128 %r, 66\n"
-    "  %l = trunc i128 %h to i64\n"
-    "  ret i64 %l\n"
+    "define i128 @caller() {\n" /* 2^70 + 1, -3, 2^65 + 7: both halves of each count */
+    "  %r = call i128 @callee(i128 1180591620717411303425, i128 -3, i128 36893488147419103239)\n"
+    "  ret i128 %r\n"
     "}\n";
 
 static void i128_from_code(struct trial *t)
 {
-    CHECK_EQ(CALLEE(t, "caller", int64_t, void)(), 15);
+    int128 a = ((int128)1 << 70) + 1, b = -3, c = ((int128)1 << 65) + 7;
+    /* Unsigned, for the product is cut to 128 bits. */
+    CHECK((unsigned_int128)CALLEE(t, "caller", int128, void)() ==
+          (unsigned_int128)a * (unsigned_int128)b * (unsigned_int128)c);
 }
 
 static void i128_from_host(struct trial *t)
@@ -332,38 +346,39 @@ void case_abi_i128(struct trial *t)
 
 #if defined(__x86_64__)
 #define LONG_DOUBLE "x86_fp80"
-#define TWO "0xK40008000000000000000"
+#define ONE_AND_A_BIT "0xK3FFF8000000000000001" /* 1 + LDBL_EPSILON */
+#define THREE "0xK4000C000000000000000"
 #else
 #define LONG_DOUBLE "fp128"
-#define TWO "0xL00000000000000004000000000000000"
+#define ONE_AND_A_BIT "0xL00000000000000013FFF000000000000"
+#define THREE "0xL00000000000000004000800000000000"
 #endif
 
 static const char long_double_ir[] =
     "define " LONG_DOUBLE " @callee(" LONG_DOUBLE " %a, " LONG_DOUBLE " %b, double %c) {\n"
     "  %w = fpext double %c to " LONG_DOUBLE "\n"
-    "  %ab = fadd " LONG_DOUBLE " %a, %b\n"
+    "  %ab = fsub " LONG_DOUBLE " %a, %b\n"
     "  %r = fmul " LONG_DOUBLE " %ab, %w\n"
     "  ret " LONG_DOUBLE " %r\n"
     "}\n"
-    "define double @caller() {\n"
-    "  %r = call " LONG_DOUBLE " @callee(" LONG_DOUBLE " " TWO ", " LONG_DOUBLE " " TWO
+    "define " LONG_DOUBLE " @caller() {\n"
+    "  %r = call " LONG_DOUBLE " @callee(" LONG_DOUBLE " " ONE_AND_A_BIT ", " LONG_DOUBLE " " THREE
     ", double 8.0)\n"
-    "  %d = fptrunc " LONG_DOUBLE " %r to double\n"
-    "  ret double %d\n"
+    "  ret " LONG_DOUBLE " %r\n"
     "}\n";
 
 static void long_double_from_code(struct trial *t)
 {
-    CHECK(CALLEE(t, "caller", double, void)() == 32);
+    CHECK(CALLEE(t, "caller", long double, void)() == (1 + LDBL_EPSILON - 3) * 8);
 }
 
 static void long_double_from_host(struct trial *t)
 {
-    /* The sum needs more bits than a double has. */
+    /* The difference needs more bits than a double has. */
     long double small = 1.0L / 4611686018427387904.0L;
     long double got =
         CALLEE(t, "callee", long double, long double, long double, double)(1, small, 4);
-    CHECK(got == (1 + small) * 4);
+    CHECK(got == (1 - small) * 4);
     CHECK(got != 4);
 }
 

@@ -212,46 +212,12 @@ void case_creator_module(struct trial *t)
 
 /* --- 47 --- */
 
-static bool names(const struct jd_error *err, const char *symbol)
-{
-    return strstr(err->where, symbol) || strstr(err->text, symbol);
-}
-
-static int64_t substitute(int64_t x)
-{
-    (void)x;
-    return -1;
-}
-
-/* Where functions are lazy the error has no caller before the call. */
-static void check_unresolved(struct trial *t, const char *entry, const char *symbol)
-{
-    uintptr_t addr = 0;
-    jd_error_clear(&t->err);
-    int code = t->ops->prepare(t->engine, &t->err);
-    if (!code)
-        code = t->ops->lookup(t->engine, entry, &addr, &t->err);
-    if (code) {
-        CHECK_EQ(code, JD_E_UNRESOLVED);
-        CHECK(names(&t->err, symbol));
-        return;
-    }
-    CHECK(trial_has(t, JD_CAP_LAZY));
-    unsigned count = t->fault.count;
-    t->fault.substitute_addr = (uintptr_t)&substitute;
-    CHECK_EQ(((int64_t(*)(int64_t))addr)(1), -1);
-    t->fault.substitute_addr = 0;
-    CHECK_EQ(t->fault.count, count + 1);
-    CHECK_EQ(t->fault.error.code, JD_E_UNRESOLVED);
-    CHECK(names(&t->fault.error, symbol));
-}
-
 void case_creator_null_is_error(struct trial *t)
 {
     struct creator creator = {.wanted_name = "something_else"};
     create_with(t, &creator);
     add_user(t, "f");
-    check_unresolved(t, "f", "missing");
+    trial_check_unresolved(t, "f", "missing");
     CHECK(creator.others_count >= 1);
     trial_define(t, "missing", JD_SYMBOL_FUNCTION, (uintptr_t)&host_times_seven);
     trial_prepare(t);
@@ -260,7 +226,7 @@ void case_creator_null_is_error(struct trial *t)
 
     trial_create(t, NULL); /* the same without a creator */
     add_user(t, "f");
-    check_unresolved(t, "f", "missing");
+    trial_check_unresolved(t, "f", "missing");
     trial_define(t, "missing", JD_SYMBOL_FUNCTION, (uintptr_t)&host_times_eight);
     CHECK_EQ(CALLEE(t, "f", int64_t, int64_t)(2), 16);
 }
@@ -310,7 +276,7 @@ void case_process_search_disabled(struct trial *t)
         struct creator silent = {.wanted_name = "nothing"};
         create_without_process(t, &silent);
         trial_add(t, "process", irs[i]);
-        check_unresolved(t, "f", creators[i].wanted_name);
+        trial_check_unresolved(t, "f", creators[i].wanted_name);
         trial_destroy(t);
     }
 }

@@ -201,17 +201,35 @@ static int64_t host_foo(void)
     return 555;
 }
 
+static const char declarer_ir[] = "declare i64 @foo()\n"
+                                  "define i64 @foo_outside(i64 %x) {\n"
+                                  "  %r = call i64 @foo()\n"
+                                  "  ret i64 %r\n"
+                                  "}\n";
+
+/* Another module's @foo is none of A's: nobody's, or the host's. */
+static void check_declarer(struct trial *t, const char *private_ir, bool is_defined)
+{
+    trial_create(t, NULL);
+    trial_add(t, "a", private_ir);
+    if (is_defined)
+        trial_define(t, "foo", JD_SYMBOL_FUNCTION, (uintptr_t)&host_foo);
+    trial_add(t, "declarer", declarer_ir);
+    if (!is_defined) {
+        trial_check_unresolved(t, "foo_outside", "foo");
+    } else {
+        CHECK_EQ(CALLEE(t, "foo_outside", int64_t, int64_t)(0), 555);
+        CHECK_EQ(CALLEE(t, "user_a", int64_t, void)(), 1);
+    }
+    trial_destroy(t);
+}
+
 void case_internal_symbols_are_private(struct trial *t)
 {
     static const char outsider_ir[] = "declare i32 @getpid()\n"
                                       "define i32 @pid_outside() {\n"
                                       "  %r = call i32 @getpid()\n"
                                       "  ret i32 %r\n"
-                                      "}\n";
-    static const char declarer_ir[] = "declare i64 @foo()\n"
-                                      "define i64 @foo_outside() {\n"
-                                      "  %r = call i64 @foo()\n"
-                                      "  ret i64 %r\n"
                                       "}\n";
     struct text a = {0}, b = {0};
     uintptr_t addr = 0;
@@ -221,8 +239,6 @@ void case_internal_symbols_are_private(struct trial *t)
     trial_add(t, "a", a.chars);
     trial_add(t, "outsider", outsider_ir);
     trial_add(t, "b", b.chars);
-    text_free(&a);
-    text_free(&b);
     CHECK_EQ(CALLEE(t, "user_a", int64_t, void)(), 1);
     CHECK_EQ(CALLEE(t, "user_b", int64_t, void)(), 2);
     CHECK_EQ(CALLEE(t, "pid_a", int, void)(), -1);
@@ -232,12 +248,12 @@ void case_internal_symbols_are_private(struct trial *t)
     CHECK_EQ(CALLEE(t, "pid_outside", int, void)(), getpid());
     CHECK_CODE(trial_try_lookup(t, "foo", &addr), JD_E_NOT_FOUND);
     CHECK_CODE(trial_try_lookup(t, "hidden_data", &addr), JD_E_NOT_FOUND);
+    trial_destroy(t);
 
-    /* B's own @foo is another one: the host may define it. */
-    trial_define(t, "foo", JD_SYMBOL_FUNCTION, (uintptr_t)&host_foo);
-    trial_add(t, "declarer", declarer_ir);
-    CHECK_EQ(CALLEE(t, "foo_outside", int64_t, void)(), 555);
-    CHECK_EQ(CALLEE(t, "user_a", int64_t, void)(), 1);
+    check_declarer(t, a.chars, false);
+    check_declarer(t, a.chars, true);
+    text_free(&a);
+    text_free(&b);
 }
 
 /* --- 56 --- */

@@ -302,3 +302,36 @@ struct jd_counters trial_counters(struct trial *t)
     CHECK_OK(t->ops->counters(t->engine, &counters, &t->err));
     return counters;
 }
+
+static bool names_symbol(const struct jd_error *err, const char *symbol)
+{
+    return strstr(err->where, symbol) || strstr(err->text, symbol);
+}
+
+static int64_t minus_one(int64_t x)
+{
+    (void)x;
+    return -1;
+}
+
+void trial_check_unresolved(struct trial *t, const char *entry, const char *symbol)
+{
+    uintptr_t addr = 0;
+    jd_error_clear(&t->err);
+    int code = t->ops->prepare(t->engine, &t->err);
+    if (!code)
+        code = t->ops->lookup(t->engine, entry, &addr, &t->err);
+    if (code) {
+        CHECK_EQ(code, JD_E_UNRESOLVED);
+        CHECK(names_symbol(&t->err, symbol));
+        return;
+    }
+    CHECK(trial_has(t, JD_CAP_LAZY));
+    unsigned count = t->fault.count;
+    t->fault.substitute_addr = (uintptr_t)&minus_one;
+    CHECK_EQ(((int64_t(*)(int64_t))addr)(1), -1);
+    t->fault.substitute_addr = 0;
+    CHECK_EQ(t->fault.count, count + 1);
+    CHECK_EQ(t->fault.error.code, JD_E_UNRESOLVED);
+    CHECK(names_symbol(&t->fault.error, symbol));
+}

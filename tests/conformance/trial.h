@@ -97,6 +97,10 @@ static inline bool trial_has(const struct trial *t, uint32_t caps)
  * unsupported, counters unchanged, and it compiles and runs another function afterwards. */
 void trial_check_refusal(struct trial *t, uint32_t cap);
 
+/** Checks that `entry`, i64 (i64), cannot be had or called because nothing defines `symbol`, and
+ * that the error names it. Where functions are lazy the error has no caller before the call. */
+void trial_check_unresolved(struct trial *t, const char *entry, const char *symbol);
+
 /** Ends the case as skipped; destroys the engine first. */
 _Noreturn void trial_skip(struct trial *t, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
