@@ -146,23 +146,23 @@ void case_common_merge_largest(struct trial *t)
 void case_duplicate_strong_error(struct trial *t)
 {
     trial_create(t, NULL);
-    trial_add(t, "first", "define i64 @f() {\n  ret i64 1\n}\n");
+    trial_add(t, "first", "define i64 @twice_there() {\n  ret i64 1\n}\n");
     struct jd_counters before = trial_counters(t);
     CHECK_CODE(trial_try_add(t, "second",
-                             "define i64 @f() {\n  ret i64 2\n}\n"
+                             "define i64 @twice_there() {\n  ret i64 2\n}\n"
                              "define i64 @newcomer() {\n  ret i64 3\n}\n"),
                JD_E_DUPLICATE);
-    CHECK(strstr(t->err.where, "f") || strstr(t->err.text, "f"));
+    CHECK(strstr(t->err.where, "twice_there") || strstr(t->err.text, "twice_there"));
     CHECK_EQ(trial_counters(t).modules_added, before.modules_added);
     CHECK_EQ(trial_counters(t).functions_defined, before.functions_defined);
-    CHECK_EQ(CALLEE(t, "f", int64_t, void)(), 1);
+    CHECK_EQ(CALLEE(t, "twice_there", int64_t, void)(), 1);
     uintptr_t addr;
     CHECK_CODE(trial_try_lookup(t, "newcomer", &addr), JD_E_NOT_FOUND);
     CHECK_EQ(addr, 0);
     trial_add(t, "third", "define i64 @newcomer() {\n  ret i64 4\n}\n");
     CHECK_EQ(CALLEE(t, "newcomer", int64_t, void)(), 4);
-    CHECK_CODE(trial_try_add(t, "data", "@f = global i64 5\n"), JD_E_DUPLICATE);
-    CHECK_EQ(CALLEE(t, "f", int64_t, void)(), 1);
+    CHECK_CODE(trial_try_add(t, "data", "@twice_there = global i64 5\n"), JD_E_DUPLICATE);
+    CHECK_EQ(CALLEE(t, "twice_there", int64_t, void)(), 1);
 }
 
 /* --- 55 --- */
