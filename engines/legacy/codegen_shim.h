@@ -43,6 +43,10 @@ void legacy_source_each_asm_symbol(struct legacy_source *source,
 bool legacy_source_is_asm_local(const struct legacy_source *source, LLVMValueRef global);
 /** The aliasee of an alias with all constant offsets added up; NULL when it is no global. */
 LLVMValueRef legacy_alias_target(LLVMValueRef alias, int64_t *out_offset_bytes);
+/** Part a definition from its name, which another module's definition has taken: the name goes to a
+ * new declaration that everything in the module refers to but aliases, and the definition becomes
+ * internal. Functions and variables only. */
+void legacy_source_hide(struct legacy_source *source, LLVMValueRef definition);
 /** The resolver function of an ifunc. */
 LLVMValueRef legacy_ifunc_resolver(LLVMValueRef ifunc);
 /** Read the body of a function if it is still in the bitcode. NULL on success, else a message that

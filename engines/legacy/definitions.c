@@ -231,6 +231,19 @@ int legacy_definitions_add(struct legacy_engine *engine, struct legacy_module *m
     return indexing.result;
 }
 
+void legacy_definitions_drop(struct legacy_engine *engine, struct legacy_module *module,
+                             LLVMValueRef value)
+{
+    struct legacy_definition **link = &module->definitions, *gone;
+    while ((gone = *link) && gone->value != value)
+        link = &gone->next_in_module;
+    if (!gone)
+        return;
+    *link = gone->next_in_module;
+    withdraw(engine, gone);
+    free_definition(gone);
+}
+
 void legacy_definitions_remove(struct legacy_engine *engine, struct legacy_module *module)
 {
     struct legacy_definition *next;

@@ -257,6 +257,9 @@ bool legacy_definition_find(struct legacy_engine *engine, const char *name,
 int legacy_definitions_add(struct legacy_engine *engine, struct legacy_module *module,
                            struct jd_error *err);
 void legacy_definitions_remove(struct legacy_engine *engine, struct legacy_module *module);
+/** One of its definitions has lost its name. */
+void legacy_definitions_drop(struct legacy_engine *engine, struct legacy_module *module,
+                             LLVMValueRef value);
 
 /* symbols.c */
 
@@ -287,6 +290,11 @@ void legacy_symbol_undefine(struct legacy_symbol *symbol);
  * Locked, may unlock. */
 int legacy_symbol_create(struct legacy_engine *engine, struct legacy_symbol *symbol,
                          enum jd_symbol_kind kind, struct jd_error *err);
+/** What an alias stands for: a definition of its own module, even where another module's has taken
+ * the name. NULL when it is no global, or out of memory. Locked. */
+struct legacy_symbol *legacy_symbol_of_alias(struct legacy_engine *engine,
+                                             const struct legacy_symbol *alias,
+                                             int64_t *out_offset_bytes);
 /** JD_E_UNRESOLVED naming the symbol. */
 int legacy_symbol_unresolved(const struct legacy_symbol *symbol, struct jd_error *err);
 bool legacy_symbol_is_code(const struct legacy_symbol *symbol);

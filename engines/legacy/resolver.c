@@ -19,8 +19,7 @@ static struct legacy_symbol *follow(struct legacy_engine *engine, struct legacy_
     while (symbol && symbol->origin == LEGACY_ORIGIN_MODULE &&
            symbol->kind == LEGACY_KIND_FUNCTION &&
            LLVMGetValueKind(symbol->value) == LLVMGlobalAliasValueKind)
-        symbol =
-            legacy_symbol_of(engine, symbol->module, legacy_alias_target(symbol->value, &offset));
+        symbol = legacy_symbol_of_alias(engine, symbol, &offset);
     return symbol;
 }
 
@@ -93,8 +92,7 @@ static int module_data_address(struct legacy_engine *engine, struct legacy_symbo
     struct legacy_symbol *target;
     switch (symbol->kind) {
     case LEGACY_KIND_ALIAS:
-        target =
-            legacy_symbol_of(engine, symbol->module, legacy_alias_target(symbol->value, &offset));
+        target = legacy_symbol_of_alias(engine, symbol, &offset);
         if (!target)
             return legacy_symbol_unresolved(symbol, err);
         result = legacy_symbol_address(engine, target, out_addr, err);

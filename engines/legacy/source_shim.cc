@@ -153,6 +153,46 @@ LLVMValueRef legacy_alias_target(LLVMValueRef Alias, int64_t *OutOffsetBytes)
     return isa<GlobalValue>(Base) ? wrap(Base) : nullptr;
 }
 
+static GlobalObject *declareLike(GlobalObject &GO, Module &M)
+{
+    if (auto *F = dyn_cast<Function>(&GO)) {
+        auto *D = Function::Create(F->getFunctionType(), GlobalValue::ExternalLinkage,
+                                   F->getAddressSpace(), "", &M);
+        D->setAttributes(F->getAttributes());
+        D->setCallingConv(F->getCallingConv());
+        return D;
+    }
+    auto &V = cast<GlobalVariable>(GO);
+    auto *D = new GlobalVariable(M, V.getValueType(), V.isConstant(), GlobalValue::ExternalLinkage,
+                                 nullptr, "", nullptr, V.getThreadLocalMode(), V.getAddressSpace());
+    D->setAlignment(V.getAlign());
+    return D;
+}
+
+void legacy_source_hide(legacy_source *S, LLVMValueRef Definition)
+{
+    auto &GO = *unwrap<GlobalObject>(Definition);
+    GlobalObject *D = declareLike(GO, *S->M);
+    SmallVector<std::pair<GlobalAlias *, int64_t>, 4> Aliases;
+    for (GlobalAlias &A : S->M->aliases()) {
+        int64_t Offset;
+        if (legacy_alias_target(wrap(&A), &Offset) == Definition &&
+            !isa<GlobalAlias>(A.getAliasee()))
+            Aliases.push_back({&A, Offset});
+    }
+    D->takeName(&GO);
+    GO.replaceAllUsesWith(D); // bodies that were not read yet refer to it as well
+    for (auto [A, Offset] : Aliases)
+        A->setAliasee(Offset
+                          ? ConstantExpr::getGetElementPtr(
+                                Type::getInt8Ty(GO.getContext()), cast<Constant>(&GO),
+                                ConstantInt::getSigned(Type::getInt64Ty(GO.getContext()), Offset))
+                          : &GO);
+    GO.setName(D->getName() + ".hidden");
+    GO.setComdat(nullptr);
+    GO.setLinkage(GlobalValue::InternalLinkage);
+}
+
 LLVMValueRef legacy_ifunc_resolver(LLVMValueRef IFunc)
 {
     return wrap(unwrap<GlobalIFunc>(IFunc)->getResolverFunction());

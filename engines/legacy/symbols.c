@@ -245,6 +245,51 @@ struct legacy_symbol *legacy_symbol_of(struct legacy_engine *engine, struct lega
     return symbol;
 }
 
+/* The value stands for no symbol any more; the next look makes one. */
+static void forget_global(struct legacy_engine *engine, struct legacy_module *module,
+                          LLVMValueRef value)
+{
+    struct legacy_global **link = &module->globals, *global;
+    while ((global = *link) && global->value != value)
+        link = &global->next;
+    if (!global)
+        return;
+    *link = global->next;
+    legacy_table_remove(&engine->globals, legacy_hash_pointer(value), global);
+    global->symbol->global_count--;
+    free(global);
+}
+
+/* Is the module's own definition another one than that which the name stands for now? What was
+ * recompiled is the same one with another body. */
+static bool has_lost_name(const struct legacy_symbol *symbol, const struct legacy_module *module,
+                          LLVMValueRef definition)
+{
+    if (symbol->is_internal || LLVMIsDeclaration(definition) ||
+        (symbol->origin == LEGACY_ORIGIN_MODULE && symbol->value == definition))
+        return false;
+    for (const struct legacy_module *r = module->replacements; r; r = r->next_replacement)
+        if (symbol->module == r)
+            return false;
+    return symbol->origin == LEGACY_ORIGIN_MODULE || symbol->origin == LEGACY_ORIGIN_OBJECT;
+}
+
+struct legacy_symbol *legacy_symbol_of_alias(struct legacy_engine *engine,
+                                             const struct legacy_symbol *alias,
+                                             int64_t *out_offset_bytes)
+{
+    struct legacy_module *module = alias->module;
+    LLVMValueRef target = legacy_alias_target(alias->value, out_offset_bytes);
+    struct legacy_symbol *symbol = target ? legacy_symbol_of(engine, module, target) : NULL;
+    if (!symbol || LLVMIsAGlobalAlias(target) || LLVMIsAGlobalIFunc(target) ||
+        !has_lost_name(symbol, module, target))
+        return symbol;
+    legacy_definitions_drop(engine, module, target);
+    forget_global(engine, module, target);
+    legacy_source_hide(module->source, target);
+    return legacy_symbol_of(engine, module, target);
+}
+
 int legacy_symbol_unresolved(const struct legacy_symbol *symbol, struct jd_error *err)
 {
     return jd_fail(err, JD_E_UNRESOLVED, symbol->name, "unresolved symbol");

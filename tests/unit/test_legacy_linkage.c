@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The legacy engine's symbols where what a linker sees of a module is not what its IR says: file-
- * level assembly, and data that code generation adds. Expected results are those of `ld` on the
- * same modules.
+ * level assembly, data that code generation adds, aliases of what another module overrides.
+ * Expected results are those of `ld` on the same modules.
  */
 #include "legacy_fixture.h"
 
@@ -87,14 +87,73 @@ static void shadow_stack_has_the_head_that_is_defined(void **state)
     assert_int_equal(call("frames"), 0);
 }
 
+/* An alias is another name of a place in its module, whoever has the first name. */
+static void alias_stays_with_its_module(void **state)
+{
+    static const char *const order[][2] = {{"weak", "strong"}, {"strong", "weak"}};
+    static const char weak_text[] =
+        "define weak i32 @w() { %r = call i32 @self() ret i32 %r }\n"
+        "define internal i32 @self() { %p = icmp eq ptr @w, @a %r = select i1 %p, i32 99, i32 1\n"
+        "  ret i32 %r }\n"
+        "@a = alias i32 (), ptr @w\n@aa = alias i32 (), ptr @a\n"
+        "@v = weak global [2 x i32] [i32 3, i32 4]\n"
+        "@second = alias i32, getelementptr (i8, ptr @v, i64 4)\n" READS("second_of", "second")
+            READS("first_of", "v");
+    static const char strong_text[] = "define i32 @w() { ret i32 2 }\n"
+                                      "@v = global [2 x i32] [i32 5, i32 6]\n";
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        for (int m = 0; m < 2; m++)
+            add(order[i][m], order[i][m][0] == 'w' ? weak_text : strong_text);
+        assert_int_equal(call("a"), 1);
+        assert_int_equal(call("w"), 2);
+        assert_int_equal(call("aa"), 1);
+        assert_int_equal(find("a"), find("aa"));
+        assert_int_equal(call("second_of"), 4);
+        assert_int_equal(call("first_of"), 5);
+        destroy(NULL);
+        set_up(NULL);
+    }
+}
+
+/* What was recompiled is the same function with another body. */
+static void alias_goes_along_with_a_new_body(void **state)
+{
+    static const char text[] = "define i32 @f() { ret i32 2 }\n";
+    const struct jd_ir ir = {text, sizeof text - 1, "new"};
+    (void)state;
+    add("m", "define i32 @f() { ret i32 1 }\n@a = alias i32 (), ptr @f\n");
+    expect_ok(engine->ops->recompile(engine, "f", &ir, &err), &err);
+    assert_int_equal(call("a"), 2);
+    assert_int_equal(find("a"), find("f"));
+}
+
+static void overridden_definition_goes_with_its_module(void **state)
+{
+    jd_module_id weak;
+    (void)state;
+    weak = add("weak", "define weak i32 @w() { ret i32 1 }\n@a = alias i32 (), ptr @w\n");
+    add("strong", "define i32 @w() { ret i32 2 }\n");
+    assert_int_equal(call("a"), 1);
+    expect_ok(engine->ops->remove_module(engine, weak, &err), &err);
+    assert_int_equal(call("w"), 2);
+    uintptr_t addr;
+    expect_error(engine->ops->lookup(engine, "a", &addr, &err), JD_E_NOT_FOUND, "", &err);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, destroy)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(local_labels_of_asm_stay_in_their_module),  TEST(weak_symbols_of_asm_give_way),
-        TEST(second_strong_symbol_of_asm_is_refused),    TEST(shadow_stack_has_one_head),
+        TEST(local_labels_of_asm_stay_in_their_module),
+        TEST(weak_symbols_of_asm_give_way),
+        TEST(second_strong_symbol_of_asm_is_refused),
+        TEST(shadow_stack_has_one_head),
         TEST(shadow_stack_has_the_head_that_is_defined),
+        TEST(alias_stays_with_its_module),
+        TEST(alias_goes_along_with_a_new_body),
+        TEST(overridden_definition_goes_with_its_module),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
