@@ -51,7 +51,8 @@ struct jd_arena {
     int memfd;            /* -1 in SEAL mode; its number, which the program may have closed */
     dev_t memfd_device;   /* whose number it is */
     ino_t memfd_inode;
-    int fork_memfd; /* the child's copy, while a fork is under way; -1 - errno: none */
+    unsigned char *fork_alias; /* that copy where it is no memfd; NULL: none */
+    int fork_memfd;            /* the child's copy, while a fork is under way; -1 - errno: none */
     size_t limit;
     size_t step; /* smallest extent */
     size_t page;

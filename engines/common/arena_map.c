@@ -5,7 +5,8 @@
  *
  * A program that becomes a daemon closes every descriptor, and the next file that it opens may get
  * the memfd's number. So the number is trusted only while it leads to the memfd; without it the
- * alias does.
+ * alias does. Under a limit on the size of files (RLIMIT_FSIZE), which holds for a memfd too, the
+ * pages are anonymous shared memory, and there is no number.
  * Sources: memfd_create(2), mmap(2), mremap(2), fallocate(2), madvise(2), pthread_atfork(3).
  */
 #include "arena_internal.h"
@@ -54,20 +55,21 @@ static int raise_number(int fd)
     return high;
 }
 
-/* A limit on the size of files holds here too, and would end the process by a signal. */
+/* A limit on the size of files announces itself by a signal that ends the process. */
 static int set_size(int fd, size_t size)
 {
-    const struct timespec at_once = {0};
-    sigset_t signal, before;
-    sigemptyset(&signal);
-    sigaddset(&signal, SIGXFSZ);
-    pthread_sigmask(SIG_BLOCK, &signal, &before);
-    int result = ftruncate(fd, (off_t)size), error = errno;
-    if (result && error == EFBIG)
-        sigtimedwait(&signal, NULL, &at_once);
+    const struct timespec at_once = {0, 0};
+    sigset_t limit, before, pending;
+    sigemptyset(&limit);
+    sigaddset(&limit, SIGXFSZ);
+    pthread_sigmask(SIG_BLOCK, &limit, &before);
+    sigpending(&pending);
+    int error = ftruncate(fd, (off_t)size) ? errno : 0;
+    if (error == EFBIG && !sigismember(&pending, SIGXFSZ))
+        sigtimedwait(&limit, NULL, &at_once);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = error;
-    return result;
+    return error ? -1 : 0;
 }
 
 static int new_memfd(size_t size)
@@ -215,15 +217,33 @@ void jd_arena_publish_code(const struct jd_arena_block *block)
         jd_core_sync();
 }
 
+/* The pages of the alias in a second place, `at`, or anywhere for NULL. Without a number: mremap of
+ * no bytes makes a copy of a shared mapping. */
+static void *map_view(const struct jd_arena *arena, void *at, size_t begin, size_t end, int prot)
+{
+    int fixed = at ? MAP_FIXED : 0;
+    size_t size = end - begin;
+    if (has_memfd(arena))
+        return mmap(at, size, prot, MAP_SHARED | fixed, arena->memfd, (off_t)begin);
+    void *view = at ? mremap(arena->alias + begin, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, at)
+                    : mremap(arena->alias + begin, 0, size, MREMAP_MAYMOVE);
+    if (view == MAP_FAILED || !mprotect(view, size, prot))
+        return view;
+    int error = errno;
+    if (!at)
+        munmap(view, size);
+    errno = error;
+    return MAP_FAILED;
+}
+
 /* Find out at once, not at the first function, that the system forbids executable memory: do to one
  * page what will be done to all of them. */
 static int probe_executable(const struct jd_arena *arena, struct jd_error *err)
 {
     bool is_dual = arena->mode == JD_ARENA_DUAL;
-    void *page =
-        is_dual
-            ? mmap(NULL, arena->page, PROT_READ | PROT_EXEC, MAP_SHARED, arena->memfd, 0)
-            : mmap(NULL, arena->page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *page = is_dual ? map_view(arena, NULL, 0, arena->page, PROT_READ | PROT_EXEC)
+                         : mmap(NULL, arena->page, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED)
         return refused(errno, err, is_dual ? "mmap of a memfd with PROT_EXEC" : "mmap");
     int rc = JD_OK;
@@ -238,13 +258,21 @@ static int probe_executable(const struct jd_arena *arena, struct jd_error *err)
     return rc;
 }
 
+static void *map_shared(size_t size)
+{
+    return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+                0);
+}
+
 static int open_alias(struct jd_arena *arena, struct jd_error *err)
 {
     int fd = new_memfd(arena->limit);
-    if (fd < 0)
-        return refused(errno, err, errno == EFBIG ? "size of a memfd (ulimit -f)" : "memfd_create");
-    take_memfd(arena, fd);
-    void *alias = mmap(NULL, arena->limit, PROT_READ | PROT_WRITE, MAP_SHARED, arena->memfd, 0);
+    if (fd < 0 && errno != EFBIG)
+        return refused(errno, err, "memfd_create");
+    if (fd >= 0)
+        take_memfd(arena, fd);
+    void *alias = fd < 0 ? map_shared(arena->limit)
+                         : mmap(NULL, arena->limit, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (alias == MAP_FAILED)
         return refused(errno, err, "mmap of a memfd");
     arena->alias = alias;
@@ -302,6 +330,16 @@ static int copy_memfd(const struct jd_arena *arena)
     return -1 - error;
 }
 
+static void *copy_to_memory(const struct jd_arena *arena)
+{
+    unsigned char *copy = map_shared(arena->limit);
+    if (copy == MAP_FAILED)
+        return NULL;
+    for (size_t begin = 0, end; next_touched_run(arena, &begin, &end); begin = end)
+        memcpy(copy + begin, arena->alias + begin, end - begin);
+    return copy;
+}
+
 static void before_fork(void)
 {
     pthread_mutex_lock(&live_lock);
@@ -309,6 +347,8 @@ static void before_fork(void)
         pthread_mutex_lock(&arena->lock);
         if (arena->mode == JD_ARENA_DUAL)
             arena->fork_memfd = copy_memfd(arena);
+        if (arena->fork_memfd == -1 - EFBIG)
+            arena->fork_alias = copy_to_memory(arena);
     }
 }
 
@@ -317,6 +357,9 @@ static void after_fork_in_parent(void)
     for (struct jd_arena *arena = live; arena; arena = arena->next) {
         if (arena->mode == JD_ARENA_DUAL && arena->fork_memfd >= 0)
             close(arena->fork_memfd);
+        if (arena->fork_alias)
+            munmap(arena->fork_alias, arena->limit);
+        arena->fork_alias = NULL;
         pthread_mutex_unlock(&arena->lock);
     }
     pthread_mutex_unlock(&live_lock);
@@ -332,27 +375,28 @@ static _Noreturn void die_in_child(const char *what, int error)
     _exit(127);
 }
 
-static void map_again(void *at, size_t size, int prot, int fd, size_t offset)
-{
-    void *got = mmap(at, size, prot, MAP_SHARED | MAP_FIXED, fd, (off_t)offset);
-    if (got == MAP_FAILED)
-        die_in_child("mmap", errno);
-}
-
 static void use_copy(struct jd_arena *arena)
 {
     int fd = arena->fork_memfd;
-    if (fd < 0)
+    if (fd < 0 && !arena->fork_alias)
         die_in_child("copy of the memfd", -1 - fd);
-    map_again(arena->alias, arena->limit, PROT_READ | PROT_WRITE, fd, 0);
+    void *alias = fd < 0 ? mremap(arena->fork_alias, arena->limit, arena->limit,
+                                  MREMAP_MAYMOVE | MREMAP_FIXED, arena->alias)
+                         : mmap(arena->alias, arena->limit, PROT_READ | PROT_WRITE,
+                                MAP_SHARED | MAP_FIXED, fd, 0);
+    if (alias == MAP_FAILED)
+        die_in_child("mmap", errno);
+    arena->fork_alias = NULL;
+    close_memfd(arena);
+    if (fd >= 0)
+        take_memfd(arena, fd);
     for (size_t i = 0; i < arena->extent_count; i++) {
         const struct jd_arena_extent *e = &arena->extents[i];
-        if (is_shared(arena, e->kind))
-            map_again((unsigned char *)arena->base_addr + e->begin, e->end - e->begin,
-                      protection(arena, e->kind), fd, e->begin);
+        void *at = (unsigned char *)arena->base_addr + e->begin;
+        if (is_shared(arena, e->kind) &&
+            map_view(arena, at, e->begin, e->end, protection(arena, e->kind)) == MAP_FAILED)
+            die_in_child("mmap", errno);
     }
-    close_memfd(arena);
-    take_memfd(arena, fd);
 }
 
 static void after_fork_in_child(void)
@@ -425,29 +469,13 @@ void jd_arena_map_close(struct jd_arena *arena)
     arena->alias = NULL;
 }
 
-/* The pages of the alias, shared, in a second place: mremap of no bytes makes a copy of a mapping.
- */
-static bool map_alias_twice(const struct jd_arena *arena, void *at, size_t begin, size_t end)
-{
-    return mremap(arena->alias + begin, 0, end - begin, MREMAP_MAYMOVE | MREMAP_FIXED, at) !=
-           MAP_FAILED;
-}
-
 int jd_arena_map_extend(struct jd_arena *arena, enum jd_arena_kind kind, size_t begin, size_t end,
                         struct jd_error *err)
 {
     void *at = (unsigned char *)arena->base_addr + begin;
-    bool is_ok = true;
-    if (!is_shared(arena, kind)) {
-        is_ok = !mprotect(at, end - begin, protection(arena, kind));
-    } else if (has_memfd(arena)) {
-        is_ok = mmap(at, end - begin, protection(arena, kind), MAP_SHARED | MAP_FIXED, arena->memfd,
-                     (off_t)begin) != MAP_FAILED;
-    } else {
-        is_ok = map_alias_twice(arena, at, begin, end) &&
-                !mprotect(at, end - begin, protection(arena, kind));
-    }
-    if (is_ok)
+    if (is_shared(arena, kind)
+            ? map_view(arena, at, begin, end, protection(arena, kind)) != MAP_FAILED
+            : !mprotect(at, end - begin, protection(arena, kind)))
         return JD_OK;
     char what[48];
     int error = errno;

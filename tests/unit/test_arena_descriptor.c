@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -128,6 +130,60 @@ static void is_not_needed(void **unused)
     fclose(file);
 }
 
+static volatile sig_atomic_t was_told;
+
+static void on_limit(int number)
+{
+    (void)number;
+    was_told = 1;
+}
+
+/* Those who judge programs limit the files that they write; a memfd counts as one. */
+static int under_a_limit(bool is_limited_early)
+{
+    struct jd_arena *arena;
+    struct jd_arena_block old;
+    int status;
+    signal(SIGXFSZ, on_limit);
+    if (is_limited_early && setrlimit(RLIMIT_FSIZE, &(struct rlimit){MIB, MIB}))
+        return 20;
+    if (jd_arena_create(JD_ARENA_DUAL, 32 * MIB, &arena, &err) || emit(arena, 1, &old))
+        return 21;
+    if (setrlimit(RLIMIT_FSIZE, &(struct rlimit){MIB, MIB}))
+        return 22;
+    pid_t child = fork();
+    if (!child) {
+        int wrong = go_on(arena, &old, 100);
+        pid_t grandchild = wrong ? -1 : fork();
+        if (!grandchild)
+            _exit(go_on(arena, &old, 150));
+        _exit(wrong || waitpid(grandchild, &status, 0) != grandchild || status);
+    }
+    if (waitpid(child, &status, 0) != child || status)
+        return 23;
+    int wrong = go_on(arena, &old, 200);
+    jd_arena_destroy(arena);
+    return was_told ? 24 : wrong;
+}
+
+static void limit_on_files_is_none_on_code(void **unused)
+{
+    (void)unused;
+    if (is_emulated()) {
+        print_message("not under an emulator\n");
+        skip();
+    }
+    for (int is_early = 0; is_early < 2; is_early++) {
+        int status;
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (!child)
+            _exit(under_a_limit(is_early));
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+}
+
 /* Programs print what open gives them, and 3 is what they expect. */
 static void is_not_the_next_one(void **unused)
 {
@@ -147,6 +203,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(is_not_needed),
         cmocka_unit_test(is_not_the_next_one),
+        cmocka_unit_test(limit_on_files_is_none_on_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
