@@ -372,11 +372,17 @@ int legacy_compile_function(struct legacy_engine *engine, struct legacy_symbol *
     return run_unit(&unit, err);
 }
 
-int legacy_emit_data(struct legacy_engine *engine, struct legacy_symbol *symbol,
-                     struct jd_error *err)
+struct data_request {
+    struct legacy_engine *engine;
+    struct legacy_symbol *symbol;
+};
+
+static int emit_data(void *argument, struct jd_error *err)
 {
+    const struct data_request *request = argument;
+    struct legacy_symbol *symbol = request->symbol;
     struct unit unit = {
-        .engine = engine, .module = symbol->module, .name = symbol->name, .err = err};
+        .engine = request->engine, .module = symbol->module, .name = symbol->name, .err = err};
     /* The partition claims it when it asks about it; build() must meet it as a root first. */
     struct legacy_symbol *root[] = {symbol};
     unit.claimed = malloc(sizeof root);
@@ -385,6 +391,12 @@ int legacy_emit_data(struct legacy_engine *engine, struct legacy_symbol *symbol,
     memcpy(unit.claimed, root, sizeof root);
     unit.claimed_count = unit.claimed_capacity = 1;
     return run_unit(&unit, err);
+}
+
+int legacy_emit_data(struct legacy_engine *engine, struct legacy_symbol *symbol,
+                     struct jd_error *err)
+{
+    return legacy_go_deeper(engine, emit_data, &(struct data_request){engine, symbol}, err);
 }
 
 int legacy_emit_asm(struct legacy_engine *engine, struct legacy_module *module,

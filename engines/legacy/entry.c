@@ -21,6 +21,9 @@
 #include "guard_shim.h"
 #include "undisturbed.h"
 
+/* What code generation must find of a stack, to be called on it. */
+enum { DEPTH_BYTES_MIN = 2 << 20 };
+
 /* A call from the engine's stack to foreign code; lies on that stack. */
 struct foreign_call {
     struct foreign_call *outer;
@@ -183,6 +186,46 @@ int legacy_enter(struct legacy_engine *engine, int (*work)(void *argument, struc
     jd_stack_put(&engine->stacks, entry.stack);
     leave();
     return entry.result;
+}
+
+struct deeper {
+    int (*work)(void *argument, struct jd_error *err);
+    void *argument;
+    struct jd_error *err;
+    int result;
+};
+
+static void on_deeper_stack(void *argument)
+{
+    struct deeper *deeper = argument;
+    const void *bottom;
+    size_t bytes;
+    jd_fiber_arrive(NULL, &bottom, &bytes);
+    if (!jd_guard_shim_call(deeper->work, deeper->argument, deeper->err, &deeper->result))
+        deeper->result = jd_fail(deeper->err, JD_E_NO_MEMORY, NULL, "LLVM ran out of memory");
+    jd_fiber_leave(NULL, bottom, bytes);
+}
+
+int legacy_go_deeper(struct legacy_engine *engine,
+                     int (*work)(void *argument, struct jd_error *err), void *argument,
+                     struct jd_error *err)
+{
+    const struct jd_stack *outer = here.stack;
+    struct deeper deeper = {.work = work, .argument = argument, .err = err};
+    void *fake_stack = NULL;
+    const char *frame = __builtin_frame_address(0);
+    if (!outer || frame - (const char *)jd_stack_bottom(outer) > DEPTH_BYTES_MIN)
+        return work(argument, err);
+    struct jd_stack *stack = jd_stack_take(&engine->stacks, err);
+    if (!stack)
+        return err ? (int)err->code : JD_E_NO_MEMORY;
+    here.stack = stack;
+    jd_fiber_leave(&fake_stack, jd_stack_bottom(stack), jd_stack_bytes(stack));
+    jd_call_on_stack(stack, on_deeper_stack, &deeper);
+    jd_fiber_arrive(fake_stack, NULL, NULL);
+    here.stack = outer;
+    jd_stack_put(&engine->stacks, stack);
+    return deeper.result;
 }
 
 int legacy_call_out(struct legacy_engine *engine, void (*function)(void *argument), void *argument,

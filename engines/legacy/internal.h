@@ -451,6 +451,12 @@ void legacy_sites_free(struct legacy_object *object);
  * longjmp since its last entry. Not locked. */
 int legacy_enter(struct legacy_engine *engine, int (*work)(void *argument, struct jd_error *err),
                  void *argument, struct jd_error *err);
+/** Run `work` on this stack, or on a fresh one where this has little left: for recursion as deep as
+ * the program has its data linked across modules. Locked, within legacy_enter; `work` may unlock.
+ */
+int legacy_go_deeper(struct legacy_engine *engine,
+                     int (*work)(void *argument, struct jd_error *err), void *argument,
+                     struct jd_error *err);
 /** Run foreign code without the lock. UNSUPPORTED when it left by longjmp. Locked, unlocks. */
 int legacy_call_out(struct legacy_engine *engine, void (*function)(void *argument), void *argument,
                     struct jd_error *err);

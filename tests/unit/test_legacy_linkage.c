@@ -4,6 +4,8 @@
  * level assembly, data that code generation adds, aliases of what another module overrides.
  * Expected results are those of `ld` on the same modules.
  */
+#include <stdio.h>
+
 #include "legacy_fixture.h"
 
 static int set_up(void **state)
@@ -141,6 +143,26 @@ static void overridden_definition_goes_with_its_module(void **state)
     expect_error(engine->ops->lookup(engine, "a", &addr, &err), JD_E_NOT_FOUND, "", &err);
 }
 
+/* Each datum is emitted where the one before it is linked: the stack must not end before the data
+ * do. */
+static void chain_of_data_through_many_modules(void **state)
+{
+    enum { MODULES = 10000, TEXT_BYTES = 80 };
+    static char texts[MODULES][TEXT_BYTES];
+    int count = 1;
+    (void)state;
+    for (int i = 0; i < MODULES - 1; i++) {
+        snprintf(texts[i], TEXT_BYTES, "@d%d = external global ptr\n@d%d = global ptr @d%d\n",
+                 i + 1, i, i + 1);
+        add("link", texts[i]);
+    }
+    snprintf(texts[MODULES - 1], TEXT_BYTES, "@d%d = global ptr null\n", MODULES - 1);
+    add("end", texts[MODULES - 1]);
+    for (void **p = (void **)find("d0"); *p; p = *p)
+        count++;
+    assert_int_equal(count, MODULES);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, destroy)
 
 int main(void)
@@ -154,6 +176,7 @@ int main(void)
         TEST(alias_stays_with_its_module),
         TEST(alias_goes_along_with_a_new_body),
         TEST(overridden_definition_goes_with_its_module),
+        TEST(chain_of_data_through_many_modules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
