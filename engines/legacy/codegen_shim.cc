@@ -107,12 +107,16 @@ struct legacy_partition final : ValueMaterializer {
     void defineLabels(Function &From, Function &To)
     {
         SmallVector<Constant *, 32> Table;
-        for (const auto &L : Source.Labels.lookup(&From)) {
-            Table.push_back(BlockAddress::get(&To, L.Block));
+        auto Known = Source.Labels.find(&From);
+        if (Known == Source.Labels.end())
+            return;
+        SmallVector<BasicBlock *, 32> Blocks;
+        for (BasicBlock &BB : To)
+            Blocks.push_back(&BB);
+        for (const auto &L : Known->second) {
+            Table.push_back(BlockAddress::get(&To, Blocks[L.Block]));
             Values->Map[L.Marker] = Table.back();
         }
-        if (Table.empty())
-            return;
         auto *Type = ArrayType::get(Table[0]->getType(), Table.size());
         auto *Variable = new GlobalVariable(*M, Type, true, GlobalValue::ExternalLinkage,
                                             ConstantArray::get(Type, Table),

@@ -55,20 +55,29 @@ void findLabelled(Constant *Root, SmallPtrSetImpl<Function *> &Found)
 
 } // namespace
 
+GlobalVariable *legacy_source::markerOf(Function &F, size_t Block)
+{
+    auto &Known = Labels[&F];
+    if (!Known.empty() && Known.back().Block >= Block) // made in order, the first time
+        for (const Label &L : Known)
+            if (L.Block == Block)
+                return L.Marker;
+    auto *Marker = new GlobalVariable(
+        *M, Type::getInt8Ty(F.getContext()), false, GlobalValue::ExternalLinkage, nullptr,
+        Twine(LEGACY_LABEL_MARKER) + F.getName() + "." + Twine(Known.size()));
+    Known.push_back({Block, Marker});
+    Owners[Marker] = &F;
+    return Marker;
+}
+
 void legacy_source::markLabels(Function &F)
 {
-    unsigned Index = 0;
-    for (BasicBlock &BB : F) {
+    for (auto [Number, BB] : enumerate(F)) {
         BlockAddress *Address = BB.hasAddressTaken() ? BlockAddress::lookup(&BB) : nullptr;
         if (!Address)
             continue;
-        auto *Marker = new GlobalVariable(
-            *M, Type::getInt8Ty(F.getContext()), false, GlobalValue::ExternalLinkage, nullptr,
-            Twine(LEGACY_LABEL_MARKER) + F.getName() + "." + Twine(Index++));
-        Address->replaceAllUsesWith(Marker);
+        Address->replaceAllUsesWith(markerOf(F, Number));
         Address->destroyConstant();
-        Labels[&F].push_back({&BB, Marker});
-        Owners[Marker] = &F;
     }
 }
 

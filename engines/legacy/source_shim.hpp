@@ -17,7 +17,7 @@ using legacy_functions = llvm::SmallVector<llvm::Function *, 0>;
 
 struct legacy_source {
     struct Label {
-        llvm::BasicBlock *Block;
+        size_t Block; // its number in the function: a body that is read again has other blocks
         llvm::GlobalVariable *Marker;
     };
     std::unique_ptr<llvm::Module> M;
@@ -29,6 +29,8 @@ struct legacy_source {
     llvm::DenseMap<llvm::Function *, llvm::Function *> PieceOwners;
     llvm::NamedMDNode *Flags = nullptr; // module flags, which every partition repeats
 
+    // The marker of a block of F, made if need be.
+    llvm::GlobalVariable *markerOf(llvm::Function &F, size_t Block);
     // Replace the addresses of F's blocks, everywhere in the source, by markers: the constants that
     // hold them then survive the body's move, and any partition can refer to them.
     void markLabels(llvm::Function &F);

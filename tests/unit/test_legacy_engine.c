@@ -284,6 +284,38 @@ static void labels_are_known_to_other_functions(void **state)
     assert_int_equal(g(1), 2);
 }
 
+/* The body is read again for the second try, with labels of its own. */
+static void labels_of_a_function_that_failed_first(void **state)
+{
+    static int missing = 30;
+    (void)state;
+    destroy(NULL);
+    create_handled((struct jd_engine_options){.opt_level = 0});
+    add("m", "@table = internal constant [2 x ptr] [ptr blockaddress(@f, %a), "
+             "ptr blockaddress(@f, %b)]\n"
+             "@missing = external global i32\n"
+             "define i32 @f(i32 %x) {\n"
+             "  %p = getelementptr [2 x ptr], ptr @table, i32 0, i32 %x\n"
+             "  %l = load ptr, ptr %p\n"
+             "  indirectbr ptr %l, [label %a, label %b, label %c]\n"
+             "a: %v = load i32, ptr @missing ret i32 %v\n"
+             "b: indirectbr ptr blockaddress(@f, %c), [label %c]\n"
+             "c: ret i32 2 }\n");
+    int (*f)(int) = (int (*)(int))find("f");
+    for (int round = 0; round < 3; round++) {
+        if (!setjmp(handled.back)) {
+            f(1);
+            fail();
+        }
+        assert_int_equal(handled.error.code, JD_E_UNRESOLVED);
+    }
+    expect_ok(engine->ops->define_symbol(engine, "missing", JD_SYMBOL_VARIABLE, (uintptr_t)&missing,
+                                         &err),
+              &err);
+    assert_int_equal(f(0), 30);
+    assert_int_equal(f(1), 2);
+}
+
 /* Code memory is a shared mapping: without a copy, parent and child would write into each other. */
 static void child_of_a_fork_compiles_on_its_own(void **state)
 {
@@ -379,6 +411,7 @@ int main(void)
         TEST(uncompilable_callee_leaves_the_rest_running),
         TEST(full_arena_leaves_earlier_functions_running),
         TEST(labels_are_known_to_other_functions),
+        TEST(labels_of_a_function_that_failed_first),
         TEST(child_of_a_fork_compiles_on_its_own),
         TEST(child_of_a_fork_in_the_middle_of_a_compile),
         TEST(lookup_does_not_depend_on_the_number_of_modules),
