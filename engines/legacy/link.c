@@ -172,12 +172,12 @@ static struct legacy_symbol *runtime_symbol(struct legacy_engine *engine, const 
     return symbol;
 }
 
-/* What IR declares of the labels that module asm keeps to itself. */
+/* A local symbol of module asm that IR mentions. */
 static bool is_asm_local(const struct legacy_link *link, uint32_t index)
 {
-    LLVMValueRef value =
-        legacy_source_find(link->module->source, jd_elf_symbol_name(&link->elf, index));
-    return value && legacy_source_is_asm_local(link->module->source, value);
+    const struct legacy_source *source = link->module->source;
+    LLVMValueRef value = legacy_source_find(source, jd_elf_symbol_name(&link->elf, index));
+    return value && legacy_source_is_asm_local(source, value);
 }
 
 /* The engine's symbol behind an ELF symbol: a global of the module by its name, or an external one
@@ -217,9 +217,8 @@ static int find_symbols(struct legacy_link *link, struct jd_error *err)
     return JD_OK;
 }
 
-/* Is this ELF symbol the definition that the engine's symbol stands for? */
-static bool is_definition_of(const struct legacy_link *link, uint32_t index,
-                             const struct legacy_symbol *symbol)
+bool legacy_link_defines(const struct legacy_link *link, uint32_t index,
+                         const struct legacy_symbol *symbol)
 {
     return symbol && is_defined(link, index) && symbol->origin == LEGACY_ORIGIN_MODULE &&
            symbol->module == link->module &&
@@ -230,7 +229,7 @@ static bool is_definition_of(const struct legacy_link *link, uint32_t index,
 static void place_definitions(struct legacy_link *link)
 {
     for (uint32_t i = 1; i < link->elf.symbol_count; i++)
-        if (is_definition_of(link, i, link->symbols[i]))
+        if (legacy_link_defines(link, i, link->symbols[i]))
             link->symbols[i]->addr = defined_addr(link, i);
 }
 
@@ -348,7 +347,7 @@ static int own_branch_target(struct legacy_link *link, const struct jd_reloc_how
 {
     uint32_t index = (uint32_t)ELF64_R_SYM(rela->r_info);
     struct legacy_symbol *symbol = link->symbols[index];
-    if (!is_definition_of(link, index, symbol) || symbol->kind != LEGACY_KIND_FUNCTION ||
+    if (!legacy_link_defines(link, index, symbol) || symbol->kind != LEGACY_KIND_FUNCTION ||
         place_addr - *io_addr < link->elf.symbols[index].st_size ||
         legacy_site_add(link, howto, symbol, place_addr, rela))
         return JD_OK;
@@ -454,8 +453,10 @@ static int relocate_all(struct legacy_link *link, struct jd_error *err)
 
 /* ---- publication ---- */
 
-/* The table of label addresses that a function with labels brings along. */
-static int publish_labels(struct legacy_link *link, uint32_t index, struct jd_error *err)
+/* The table of label addresses that a function with labels brings along. First it is made sure that
+ * they have symbols: once they have addresses nothing may fail any more. */
+static int publish_labels(struct legacy_link *link, uint32_t index, bool is_sure,
+                          struct jd_error *err)
 {
     const char *owner_name = jd_elf_symbol_name(&link->elf, index) + sizeof LEGACY_LABEL_TABLE - 1;
     LLVMValueRef marker, owner = legacy_source_find(link->module->source, owner_name);
@@ -465,6 +466,8 @@ static int publish_labels(struct legacy_link *link, uint32_t index, struct jd_er
         struct legacy_symbol *symbol = legacy_symbol_of(link->engine, link->module, marker);
         if (!symbol)
             return jd_fail(err, JD_E_NO_MEMORY, owner_name, "no memory for symbols");
+        if (!is_sure)
+            continue;
         memcpy(&symbol->addr, table + i * sizeof symbol->addr, sizeof symbol->addr);
         symbol->state = LEGACY_STATE_READY;
         symbol->label_owner->has_labels = true;
@@ -475,7 +478,7 @@ static int publish_labels(struct legacy_link *link, uint32_t index, struct jd_er
 static void publish_symbol(struct legacy_link *link, uint32_t index)
 {
     struct legacy_symbol *symbol = link->symbols[index];
-    if (!is_definition_of(link, index, symbol))
+    if (!legacy_link_defines(link, index, symbol))
         return;
     symbol->state = LEGACY_STATE_READY;
     symbol->object = link->object;
@@ -533,22 +536,28 @@ static uintptr_t section_addr(void *context, uint32_t index)
     return link->places[index].addr;
 }
 
+static int publish_all_labels(struct legacy_link *link, bool is_sure, struct jd_error *err)
+{
+    int result = JD_OK;
+    for (uint32_t i = 1; i < link->elf.symbol_count && !result; i++)
+        if (!strncmp(jd_elf_symbol_name(&link->elf, i), LEGACY_LABEL_TABLE,
+                     sizeof LEGACY_LABEL_TABLE - 1))
+            result = publish_labels(link, i, is_sure, err);
+    return result;
+}
+
 static int publish(struct legacy_link *link, struct jd_error *err)
 {
     struct legacy_object *object = link->object;
-    for (uint32_t i = 1; i < link->elf.symbol_count; i++)
-        if (!strncmp(jd_elf_symbol_name(&link->elf, i), LEGACY_LABEL_TABLE,
-                     sizeof LEGACY_LABEL_TABLE - 1)) {
-            int result = publish_labels(link, i, err);
-            if (result)
-                return result;
-        }
-    int result = add_unwind_tables(link, err);
+    int result = publish_all_labels(link, false, err);
+    if (!result)
+        result = add_unwind_tables(link, err);
     if (!result && link->engine->options.wants_gdb)
         result = legacy_gdb_register(link->elf.bytes, link->elf.size_bytes, section_addr, link,
                                      &object->gdb, err);
     if (result)
         return result;
+    publish_all_labels(link, true, NULL);
     commit_blocks(link);
     if (object->has_block[JD_ARENA_CODE])
         jd_arena_publish_code(&object->blocks[JD_ARENA_CODE]);
@@ -559,58 +568,6 @@ static int publish(struct legacy_link *link, struct jd_error *err)
     for (uint32_t i = 1; i < link->elf.symbol_count; i++)
         publish_symbol(link, i);
     return JD_OK;
-}
-
-/* Units that are done may hold addresses of this one's data: those stay where they are, and are
- * emitted there next time. */
-static bool keep_known_data(struct legacy_link *link)
-{
-    bool is_any = false;
-    for (uint32_t i = 1; link->symbols && i < link->elf.symbol_count; i++) {
-        struct legacy_symbol *symbol = link->symbols[i];
-        if (!is_definition_of(link, i, symbol) || symbol->kind != LEGACY_KIND_DATA ||
-            !symbol->is_known_early || symbol->is_thread_local)
-            continue;
-        symbol->is_known_early = false;
-        symbol->placed_addr = symbol->addr;
-        is_any = true;
-    }
-    return is_any;
-}
-
-/* Only the data of a unit that failed; its code goes. */
-static void keep_data_blocks(struct legacy_link *link)
-{
-    struct legacy_object *object = link->object;
-    for (int kind = 0; kind < JD_ARENA_KIND_COUNT; kind++) {
-        if (!object->has_block[kind])
-            continue;
-        if (kind == JD_ARENA_DATA || kind == JD_ARENA_RODATA) {
-            jd_arena_commit(link->engine->arena, &object->blocks[kind]);
-            continue;
-        }
-        jd_arena_abort(link->engine->arena, &object->blocks[kind]);
-        object->has_block[kind] = false;
-    }
-    object->gdb = NULL;
-    object->module = link->module;
-    object->next = link->module->objects;
-    link->module->objects = object;
-}
-
-static void give_up_blocks(struct legacy_link *link)
-{
-    legacy_gdb_deregister(link->object->gdb);
-    if (link->object->has_block[JD_ARENA_CODE])
-        legacy_unwind_remove(&link->engine->unwind, &link->object->blocks[JD_ARENA_CODE]);
-    if (keep_known_data(link)) {
-        keep_data_blocks(link);
-        return;
-    }
-    for (int kind = 0; kind < JD_ARENA_KIND_COUNT; kind++)
-        if (link->object->has_block[kind])
-            jd_arena_abort(link->engine->arena, &link->object->blocks[kind]);
-    free(link->object);
 }
 
 static int link_object(struct legacy_link *link, struct jd_error *err)
@@ -653,7 +610,7 @@ static int link_bytes(struct legacy_engine *engine, struct legacy_module *module
     else
         result = link_object(&link, err);
     if (result && link.object)
-        give_up_blocks(&link);
+        legacy_link_give_up(&link);
     legacy_link_release(&link);
     free(link.claimed);
     free(link.is_duplicate);

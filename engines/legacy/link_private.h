@@ -49,4 +49,10 @@ bool legacy_site_add(struct legacy_link *link, const struct jd_reloc_howto *howt
 /** Hand the link's sites to its object, and list each with its callee. */
 void legacy_sites_publish(struct legacy_link *link);
 
+/** Is this ELF symbol the definition that the engine's symbol stands for? */
+bool legacy_link_defines(const struct legacy_link *link, uint32_t index,
+                         const struct legacy_symbol *symbol);
+/** Undo what was done of a link that failed; the object is gone or its module's. Locked. */
+void legacy_link_give_up(struct legacy_link *link);
+
 #endif

@@ -69,29 +69,32 @@ static int collect_of_object(struct collection *all, struct legacy_foreign *fore
 }
 
 /* What was never linked has nothing to destroy. */
+static bool is_to_run_of_object(const struct legacy_foreign *foreign, bool is_constructor)
+{
+    return is_constructor ? !foreign->has_run_constructors
+                          : !foreign->has_run_destructors && foreign->is_linked;
+}
+
+static bool is_to_run(const struct legacy_module *module, bool is_constructor)
+{
+    return is_constructor ? !module->has_run_constructors : !module->has_run_destructors;
+}
+
 static int collect_of_objects(struct collection *all, bool is_constructor)
 {
     int result = JD_OK;
     for (struct legacy_foreign *foreign = all->engine->first_foreign; foreign && !result;
-         foreign = foreign->next) {
-        bool *has_run =
-            is_constructor ? &foreign->has_run_constructors : &foreign->has_run_destructors;
-        if (*has_run || (!is_constructor && !foreign->is_linked))
-            continue;
-        *has_run = true;
-        result = collect_of_object(all, foreign, is_constructor);
-    }
+         foreign = foreign->next)
+        if (is_to_run_of_object(foreign, is_constructor))
+            result = collect_of_object(all, foreign, is_constructor);
     return result;
 }
 
 static int collect_all(struct collection *all, bool is_constructor)
 {
     for (struct legacy_module *module = all->engine->first_module; module; module = module->next) {
-        bool *has_run =
-            is_constructor ? &module->has_run_constructors : &module->has_run_destructors;
-        if (*has_run)
+        if (!is_to_run(module, is_constructor))
             continue;
-        *has_run = true;
         all->module = module;
         LLVMModuleRef ir = legacy_source_module(module->source);
         int result = jd_target_each_array_structor(ir, is_constructor, collect, all);
@@ -101,6 +104,17 @@ static int collect_all(struct collection *all, bool is_constructor)
             return result;
     }
     return collect_of_objects(all, is_constructor);
+}
+
+/* Once all are on the list, and not before: without memory for it they run the next time. */
+static void mark_all(struct legacy_engine *engine, bool is_constructor)
+{
+    for (struct legacy_module *module = engine->first_module; module; module = module->next)
+        if (is_to_run(module, is_constructor))
+            *(is_constructor ? &module->has_run_constructors : &module->has_run_destructors) = true;
+    for (struct legacy_foreign *f = engine->first_foreign; f; f = f->next)
+        if (is_to_run_of_object(f, is_constructor))
+            *(is_constructor ? &f->has_run_constructors : &f->has_run_destructors) = true;
 }
 
 static int by_priority(const void *left, const void *right)
@@ -131,9 +145,14 @@ static int collect_left_over(struct request *request)
     int result = JD_OK;
     for (size_t i = 0; i < left->count && !result; i++)
         result = add_item(&request->all, &left->items[i]);
+    return result;
+}
+
+static void forget_left_over(struct request *request)
+{
+    struct legacy_left_over *left = left_over(request);
     free(left->items);
     *left = (struct legacy_left_over){NULL, 0};
-    return result;
 }
 
 /* From the one that failed on; destructors run from the end of the list. Without memory they are
@@ -167,6 +186,8 @@ static int gather(void *argument, struct jd_error *err)
         request->engine->has_run_constructors = true;
     if (result)
         return jd_fail(err, result, NULL, "no memory for static constructors");
+    mark_all(request->engine, request->is_constructor);
+    forget_left_over(request);
     if (all->count)
         qsort(all->items, all->count, sizeof *all->items, by_priority);
     return JD_OK;

@@ -6,8 +6,13 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/types.h>
 
@@ -89,11 +94,49 @@ static bool must_fail(enum fault kind)
     return true;
 }
 
+/* Blocks that came from here, by address: inlined C++ frees what a library has allocated. */
+enum { BLOCKS_MAX = 1 << 16 };
+static void *blocks[BLOCKS_MAX];
+static pthread_mutex_t blocks_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static size_t slot_of(const void *block)
+{
+    size_t at = ((uintptr_t)block >> 4) * 0x9E3779B1u % BLOCKS_MAX;
+    while (blocks[at] && blocks[at] != block)
+        at = (at + 1) % BLOCKS_MAX;
+    return at;
+}
+
 static void *counted(void *block)
 {
-    if (block)
-        atomic_fetch_add(&live_blocks, 1);
+    if (!block)
+        return NULL;
+    pthread_mutex_lock(&blocks_lock);
+    blocks[slot_of(block)] = block;
+    atomic_fetch_add(&live_blocks, 1);
+    pthread_mutex_unlock(&blocks_lock);
     return block;
+}
+
+static void close_gap(size_t gap)
+{
+    for (size_t at = (gap + 1) % BLOCKS_MAX; blocks[at]; at = (at + 1) % BLOCKS_MAX) {
+        void *block = blocks[at];
+        blocks[at] = NULL;
+        blocks[slot_of(block)] = block;
+    }
+}
+
+static void uncounted(const void *block)
+{
+    pthread_mutex_lock(&blocks_lock);
+    size_t at = slot_of(block);
+    if (blocks[at]) {
+        blocks[at] = NULL;
+        close_gap(at);
+        atomic_fetch_sub(&live_blocks, 1);
+    }
+    pthread_mutex_unlock(&blocks_lock);
 }
 
 WRAPPED(void *, malloc, size_t size)
@@ -110,14 +153,37 @@ WRAPPED(void *, realloc, void *old, size_t size)
 {
     if (must_fail(FAULT_MALLOC))
         return NULL;
-    return old ? __real_realloc(old, size) : counted(__real_realloc(old, size));
+    if (old)
+        uncounted(old);
+    void *block = __real_realloc(old, size);
+    if (!block)
+        counted(old);
+    return counted(block);
 }
 
 WRAPPED(void, free, void *block)
 {
     if (block)
-        atomic_fetch_sub(&live_blocks, 1);
+        uncounted(block);
     __real_free(block);
+}
+
+/* The C library's own calls of malloc are not seen. */
+WRAPPED(char *, strdup, const char *string)
+{
+    return must_fail(FAULT_MALLOC) ? NULL : counted(__real_strdup(string));
+}
+
+int __wrap_asprintf(char **out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int __wrap_asprintf(char **out, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int length = must_fail(FAULT_MALLOC) ? -1 : vasprintf(out, format, args);
+    va_end(args);
+    if (length >= 0)
+        counted(*out);
+    return length;
 }
 
 WRAPPED(void *, mmap, void *at, size_t size, int prot, int flags, int fd, off_t offset)

@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 enum fault {
-    FAULT_MALLOC, /* malloc, calloc and realloc */
+    FAULT_MALLOC, /* malloc, calloc, realloc, strdup and asprintf */
     FAULT_MMAP,
     FAULT_MPROTECT,
     FAULT_FTRUNCATE,
