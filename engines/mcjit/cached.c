@@ -8,14 +8,14 @@
 #include <llvm-c/Core.h>
 #include <stdlib.h>
 
-#include "llvm_shim.h"
 #include "mcjit.h"
+#include "module_shim.h"
 
 /* Whatever it is, it may be anywhere: never refer to it with 32 bits. */
 static void loosen(LLVMValueRef global)
 {
     LLVMSetVisibility(global, LLVMDefaultVisibility);
-    mcjit_shim_set_dso_local(global, false);
+    jd_shim_set_dso_local(global, false);
 }
 
 static void loosen_declarations(LLVMModuleRef module)

@@ -11,6 +11,7 @@
 
 #include "llvm_shim.h"
 #include "mcjit.h"
+#include "module_shim.h"
 #include "text.h"
 
 struct edit {
@@ -230,7 +231,7 @@ static int apply_declaration(const struct edit *edit, LLVMValueRef global)
     if (!definer || definer->object || symbol->is_user_defined) {
         /* It may be anywhere in the address space: never refer to it with 32 bits. */
         LLVMSetVisibility(global, LLVMDefaultVisibility);
-        mcjit_shim_set_dso_local(global, false);
+        jd_shim_set_dso_local(global, false);
     }
     return JD_OK;
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Holes in the C API: TargetMachine's relocation model, Function::deleteBody,
-// GlobalValue::eraseFromParent, GlobalValue::setDSOLocal, Value::replaceUsesWithIf,
-// ModuleSymbolTable::CollectAsmSymbols, RTDyldMemoryManager::deregisterEHFrames and
-// reserveAllocationSpace. No policy here.
+// GlobalValue::eraseFromParent, Value::replaceUsesWithIf, RTDyldMemoryManager::deregisterEHFrames
+// and reserveAllocationSpace. No policy here.
 
 #include "llvm_shim.h"
 
@@ -12,7 +11,6 @@
 #include <llvm/IR/Function.h>
 #include <llvm/IR/InstrTypes.h>
 #include <llvm/IR/Module.h>
-#include <llvm/Object/ModuleSymbolTable.h>
 #include <llvm/Target/TargetMachine.h>
 
 namespace
@@ -98,23 +96,6 @@ void mcjit_shim_replace_addresses(LLVMValueRef function, LLVMValueRef replacemen
         return !(Call && Call->isCallee(&Use)) &&
                !llvm::isa<llvm::GlobalAlias, llvm::GlobalIFunc, llvm::BlockAddress>(Use.getUser());
     });
-}
-
-void mcjit_shim_set_dso_local(LLVMValueRef global, bool is_local)
-{
-    llvm::unwrap<llvm::GlobalValue>(global)->setDSOLocal(is_local);
-}
-
-void mcjit_shim_each_asm_symbol(LLVMModuleRef module, mcjit_asm_symbol_fn callback, void *context)
-{
-    llvm::ModuleSymbolTable::CollectAsmSymbols(
-        *llvm::unwrap(module),
-        [&](llvm::StringRef name, llvm::object::BasicSymbolRef::Flags flags) {
-            callback(context, name.data(), name.size(),
-                     flags & llvm::object::BasicSymbolRef::SF_Undefined,
-                     flags & llvm::object::BasicSymbolRef::SF_Global,
-                     flags & llvm::object::BasicSymbolRef::SF_Weak);
-        });
 }
 
 LLVMMCJITMemoryManagerRef

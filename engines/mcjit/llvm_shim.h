@@ -31,17 +31,6 @@ void mcjit_shim_erase(LLVMValueRef global);
  * aliases and ifuncs of it, and the addresses of its blocks. */
 void mcjit_shim_replace_addresses(LLVMValueRef function, LLVMValueRef replacement);
 
-/** Say whether a global value is known to lie within reach of a direct reference. */
-void mcjit_shim_set_dso_local(LLVMValueRef global, bool is_local);
-
-/** Called for each symbol of a module's file-level assembly. `name` is not terminated. */
-typedef void (*mcjit_asm_symbol_fn)(void *context, const char *name, size_t name_bytes,
-                                    bool is_undefined, bool is_global, bool is_weak);
-
-/** Parse file-level assembly and walk its symbols. Errors in it go to the context's diagnostics.
- * The native target's assembly parser must have been initialised. */
-void mcjit_shim_each_asm_symbol(LLVMModuleRef module, mcjit_asm_symbol_fn callback, void *context);
-
 /** The code sections of the next object need so many bytes together, each aligned to `align_bytes`.
  */
 typedef void (*mcjit_reserve_code_fn)(void *context, size_t size_bytes, size_t align_bytes);

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "llvm_shim.h"
 #include "mcjit.h"
+#include "module_shim.h"
 #include "section_name.h"
 #include "text.h"
 
@@ -285,7 +285,7 @@ static int scan_asm(struct mcjit_engine *engine, struct mcjit_module *module, st
     LLVMGetModuleInlineAsm(module->llvm, &length);
     if (!length)
         return JD_OK;
-    mcjit_shim_each_asm_symbol(module->llvm, on_asm_symbol, &scan);
+    jd_shim_each_asm_symbol(module->llvm, on_asm_symbol, &scan);
     return scan.result ? scan.result
                        : jd_diagnostics_take(&engine->generation->diagnostics, JD_E_COMPILE,
                                              module->ir.name, err);

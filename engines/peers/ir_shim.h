@@ -14,15 +14,6 @@
 extern "C" {
 #endif
 
-/** Whether code may assume that the symbol is within 32 bits' reach. */
-void peer_shim_set_dso_local(LLVMValueRef global, bool is_local);
-
-/** A symbol of a module's file-level assembly; `name` is not terminated. */
-typedef void (*peer_asm_symbol_fn)(void *context, const char *name, size_t name_bytes,
-                                   bool is_undefined, bool is_visible, bool is_weak);
-/** Walks them all; errors in the assembly go to the context's diagnostic handler. */
-void peer_shim_each_asm_symbol(LLVMModuleRef module, peer_asm_symbol_fn callback, void *context);
-
 /** Lock a thread-safe context, as ORC does while it uses it; recursive. Put back the result. */
 void *peer_shim_lock_context(LLVMOrcThreadSafeContextRef context);
 void peer_shim_unlock_context(void *lock);

@@ -13,6 +13,7 @@
 
 #include "elf_read.h"
 #include "ir_shim.h"
+#include "module_shim.h"
 #include "peer.h"
 
 struct scan {
@@ -158,7 +159,7 @@ static void scan_declaration(struct scan *scan, LLVMValueRef global)
     add_reference(scan, symbol, LLVMGetLinkage(global) == LLVMExternalWeakLinkage, is_tls);
     /* It may be anywhere in the address space: never refer to it with 32 bits. */
     LLVMSetVisibility(global, LLVMDefaultVisibility);
-    peer_shim_set_dso_local(global, false);
+    jd_shim_set_dso_local(global, false);
 }
 
 static void scan_definition(struct scan *scan, LLVMValueRef global)
@@ -226,7 +227,7 @@ static void scan_asm(struct scan *scan)
     LLVMGetModuleInlineAsm(scan->module->llvm, &length);
     if (!length)
         return;
-    peer_shim_each_asm_symbol(scan->module->llvm, on_asm_symbol, scan);
+    jd_shim_each_asm_symbol(scan->module->llvm, on_asm_symbol, scan);
     if (!scan->result)
         scan->result = jd_diagnostics_take(&scan->peer->diagnostics, JD_E_COMPILE,
                                            scan->module->name, scan->err);
@@ -500,7 +501,7 @@ static int give_way(const struct peer_module *module, struct jd_error *err)
                            "%s defines it as an alias or in assembly, which cannot give way",
                            module->name);
         LLVMSetLinkage(global, LLVMExternalLinkage);
-        peer_shim_set_dso_local(global, false);
+        jd_shim_set_dso_local(global, false);
     }
     return JD_OK;
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ir_shim.h"
+#include "module_shim.h"
 #include "orc.h"
 
 const char *orc_plain_name(const char *name)
@@ -104,7 +104,7 @@ static bool promote(const struct peer_module *module, LLVMValueRef global, bool 
         return false;
     LLVMSetValueName2(global, name, strlen(name));
     LLVMSetLinkage(global, LLVMExternalLinkage);
-    peer_shim_set_dso_local(global, false);
+    jd_shim_set_dso_local(global, false);
     free(name);
     return true;
 }
