@@ -50,6 +50,7 @@ static int create_engine(struct jd_program *program, struct jd_error *err)
 {
     struct jd_engine_options options = program->spec.options;
     options.struct_size = sizeof options;
+    options.wants_operators = true;
     if (program->spec.on_failure) {
         options.on_error = call_failed;
         options.on_error_context = program;

@@ -6,6 +6,18 @@
 
 #include <pthread.h>
 
+static _Thread_local volatile bool is_here;
+
+bool jd_undisturbed_is_here(void)
+{
+    return is_here;
+}
+
+void jd_undisturbed_stay(void)
+{
+    is_here = true;
+}
+
 void jd_undisturbed_begin(struct jd_disturbance *before)
 {
     static const int from_instructions[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL,
@@ -21,10 +33,12 @@ void jd_undisturbed_begin(struct jd_disturbance *before)
             sigdelset(&others, from_people[i]);
     pthread_sigmask(SIG_BLOCK, &others, &before->mask);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before->cancel_state);
+    is_here = true;
 }
 
 void jd_undisturbed_end(const struct jd_disturbance *before)
 {
+    is_here = false;
     pthread_setcancelstate(before->cancel_state, NULL);
     pthread_sigmask(SIG_SETMASK, &before->mask, NULL);
 }

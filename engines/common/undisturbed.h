@@ -11,6 +11,7 @@
 #define JITDUEL_COMMON_UNDISTURBED_H
 
 #include <signal.h>
+#include <stdbool.h>
 
 /** What the thread had before. */
 struct jd_disturbance {
@@ -20,6 +21,10 @@ struct jd_disturbance {
 
 /** From here on undisturbed. Does not nest in itself. errno stays as it is. */
 void jd_undisturbed_begin(struct jd_disturbance *before);
+/** Is this thread undisturbed? Async-signal-safe. */
+bool jd_undisturbed_is_here(void);
+/** This thread is an engine's own: it counts as undisturbed until it ends. */
+void jd_undisturbed_stay(void);
 /** As it was before. Signals that waited are handled before this returns. */
 void jd_undisturbed_end(const struct jd_disturbance *before);
 

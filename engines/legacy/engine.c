@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core_sync.h"
+#include "operators.h"
 #include "target.h"
 
 extern const struct jd_engine_ops jd_legacy_ops;
@@ -79,6 +80,7 @@ static void destroy(struct jd_engine *base)
     const struct jd_probe *probe = engine->options.probe;
     jd_probe_begin(probe, JD_PHASE_TEARDOWN);
     jd_fork_delist(&engine->fork);
+    jd_operators_restore(engine);
     jd_exit_list_fini(&engine->exits);
     legacy_speculation_destroy(engine->speculation);
     legacy_foreigns_fini(engine);

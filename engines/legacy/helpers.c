@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "speculate_private.h"
+#include "undisturbed.h"
 
 enum {
     STACK_BYTES = 8 << 20, /* as the engine's own stacks */
@@ -99,6 +100,7 @@ static void *help(void *argument)
     struct legacy_helper *helper = argument;
     struct legacy_speculation *self = helper->speculation;
     id_t id = (id_t)gettid();
+    jd_undisturbed_stay();
     setpriority(PRIO_PROCESS, id, getpriority(PRIO_PROCESS, id) + NICE_STEP);
     pthread_mutex_lock(&self->lock);
     helper->has_clock = !pthread_getcpuclockid(pthread_self(), &helper->clock);

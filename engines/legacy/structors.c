@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "operators.h"
 #include "target.h"
 
 struct legacy_structor {
@@ -208,12 +209,33 @@ static int make_callable(void *argument, struct jd_error *err)
     return result;
 }
 
+static uintptr_t find_operator(void *context, const char *name)
+{
+    struct legacy_engine *engine = context;
+    struct legacy_definition definition;
+    struct legacy_symbol *symbol;
+    uintptr_t addr;
+    if (!legacy_definition_find(engine, name, &definition))
+        return 0;
+    symbol = legacy_symbol_named(engine, name);
+    return symbol && !legacy_symbol_address(engine, symbol, &addr, NULL) ? addr : 0;
+}
+
+static int replace_operators(void *engine, struct jd_error *err)
+{
+    return jd_operators_replace(engine, find_operator, engine, err);
+}
+
 int legacy_run_structors(struct legacy_engine *engine, bool is_constructor, struct jd_error *err)
 {
     struct request request = {
         .engine = engine, .is_constructor = is_constructor, .all = {.engine = engine}};
     const struct collection *all = &request.all;
-    int result = legacy_enter(engine, gather, &request, err);
+    int result = is_constructor && engine->options.wants_operators
+                     ? legacy_enter(engine, replace_operators, engine, err)
+                     : JD_OK;
+    if (!result)
+        result = legacy_enter(engine, gather, &request, err);
     for (size_t i = 0; !result && i < all->count; i++) {
         request.item = &all->items[is_constructor ? i : all->count - 1 - i];
         result = legacy_enter(engine, make_callable, &request, err);

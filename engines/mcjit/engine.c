@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "mcjit.h"
+#include "operators.h"
 #include "text.h"
 
 static struct mcjit_engine *of(struct jd_engine *engine)
@@ -67,6 +68,7 @@ static int take_options(struct mcjit_engine *engine, const struct jd_engine_opti
     engine->is_process_search_disabled = options->is_process_search_disabled;
     engine->wants_verify = options->wants_verify;
     engine->wants_linked_modules = options->wants_linked_modules;
+    engine->wants_operators = options->wants_operators;
     engine->is_lazy = options->granularity == JD_GRAN_MODULE && !options->is_lazy_disabled;
     engine->on_error = options->on_error;
     engine->on_error_context = options->on_error_context;
@@ -207,6 +209,7 @@ static void destroy(struct jd_engine *base)
         return;
     mcjit_phase_switch(&engine->phases, JD_PHASE_TEARDOWN);
     jd_fork_delist(&engine->fork);
+    jd_operators_restore(engine);
     jd_exit_list_fini(&engine->exits);
     destroy_modules(engine);
     if (!destroy_generations(engine))
@@ -386,6 +389,14 @@ static int lookup(struct jd_engine *base, const char *name, uintptr_t *out_addr,
     return result;
 }
 
+static uintptr_t find_operator(void *context, const char *name)
+{
+    struct mcjit_engine *engine = context;
+    const struct mcjit_symbol *symbol = mcjit_symbol_find(&engine->symbols, name, strlen(name));
+    uintptr_t addr;
+    return symbol && symbol->definer && !lookup_locked(engine, name, &addr, NULL) ? addr : 0;
+}
+
 static int run_constructors(struct jd_engine *base, struct jd_error *err)
 {
     struct mcjit_engine *engine = of(base);
@@ -394,6 +405,8 @@ static int run_constructors(struct jd_engine *base, struct jd_error *err)
     if (!result)
         result = is_by_module(engine) ? mcjit_prepare_structors(engine, err)
                                       : mcjit_prepare_all(engine, err);
+    if (!result && engine->wants_operators)
+        result = jd_operators_replace(engine, find_operator, engine, err);
     if (!result)
         result = mcjit_run_constructors(engine, err);
     mcjit_unlock(engine);

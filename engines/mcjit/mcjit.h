@@ -88,7 +88,7 @@ struct mcjit_engine {
     char *cpu, *features, *ir_passes; /* owned copies; NULL: none */
     enum jd_granularity granularity;
     bool is_process_search_disabled, wants_verify;
-    bool wants_linked_modules;
+    bool wants_linked_modules, wants_operators;
     bool is_lazy; /* modules are compiled at the first call into them */
     jd_error_handler_fn on_error;
     void *on_error_context;

@@ -102,9 +102,8 @@ for engine in ("legacy", "mcjit"):
 
 # Descriptors of a peer's own may be in the way, those of the two engines not.
 for engine in ("legacy", "mcjit"):
-    case("run.name_" + engine, "tool", (), code=3, out=r"\S*/ir/name\.ll\nname\.ll\n",
-         shell="exec {jitduel} run -e " + engine +
-               " {ir}/name.ll 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-")
+    case("run.name_" + engine, "tool", (), code=3, out=r"\S*/ir/name\.ll\nname\.ll\n", shell="exec "
+         "{jitduel} run -e " + engine + " {ir}/name.ll 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-")
 
 run("order_on_return", "order.ll", code=3, out=r"c1 c2 main a2 a1 object d1 d2")
 run("order_on_exit", "order.ll", words=["exit"], code=3, out=r"c1 c2 main a2 a1 object d1 d2")
@@ -667,6 +666,7 @@ def help_is_complete(context):
 case("run.help", "tool", ["run", "--help"], out=r"Usage: jitduel run .*", check=help_is_complete)
 case("run.usage", "tool", ["run", "--usage"], out=r"Usage: jitduel run .*")
 case("bench.help", "tool", ["bench", "--help"], out=r"Usage: jitduel bench .*")
+tool_cases.add_operators(case)
 tool_cases.add_synth(case)
 tool_cases.add_list(case, one_line)
 case("run.file_name_of_two_lines", "tool", ["run", "no\nsuch\x1b[31m\u00e9.ll"], code=66,

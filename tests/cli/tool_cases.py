@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command-line cases of `jitduel synth` and `jitduel list`, in the form of cases.py."""
+"""The command-line cases of `jitduel synth` and `jitduel list`, and those of programs with operators new
+of their own, in the form of cases.py."""
 
 import json
 import os
@@ -15,6 +16,15 @@ def link_to(device):
 
 def link_is_kept(context):
     expect(os.path.islink(os.path.join(context.folder, "device")), "a file took the device's place")
+
+
+def add_operators(case):
+    """Through case() of cases.py. Peers leave the C++ library its own operators."""
+    for name, options in (("legacy_0", ["-O0"]), ("legacy_2", ["-O2"]),
+                          ("ahead", ["--speculate", "2"]),
+                          ("mcjit_0", ["-e", "mcjit", "-O0"]), ("mcjit_2", ["-e", "mcjit", "-O2"]),
+                          ("by_module", ["-e", "mcjit", "--granularity", "module"])):
+        case("run.operators_" + name, "tool", ["run", *options, "{ir}/operators.ll"], code=40)
 
 
 def add_synth(case):

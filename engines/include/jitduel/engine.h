@@ -107,6 +107,10 @@ struct jd_engine_options {
      * compiled when they are added then. */
     const char *object_cache;
     bool wants_linked_modules; /**< link modules as IR and compile them as one */
+    /** The modules are the process's program: from run_constructors until destroy, definitions of
+     * C++'s operators new and delete in them serve the process's shared libraries as well. One
+     * engine at a time; peers do without. */
+    bool wants_operators;
 };
 
 /** Bytes and events so far. Counting costs nothing until asked. */
