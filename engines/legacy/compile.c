@@ -21,6 +21,7 @@ struct unit {
     size_t claimed_count, claimed_capacity, function_count;
     bool is_asm, has_placed;
     bool is_in_phase; /* a probe phase is open: a fatal error inside LLVM does not close it */
+    bool is_torn;     /* LLVM was left in the middle: its state is unknown */
     enum jd_phase phase;
     const char *name; /* for messages */
     const void *object;
@@ -173,10 +174,14 @@ static int generate(struct unit *unit, struct jd_error *err)
 static int build_and_generate(void *argument, struct jd_error *err)
 {
     struct unit *unit = argument;
+    unit->is_torn = true;
     begin_phase(unit, JD_PHASE_PARTITION);
     int result = build(unit, err);
     end_phase(unit);
-    return result ? result : generate(unit, err);
+    if (!result)
+        result = generate(unit, err);
+    unit->is_torn = false;
+    return result;
 }
 
 /* After a fatal error inside LLVM the pipeline's state is unknown: leave it behind, build another.
@@ -296,7 +301,7 @@ static int run_unit(struct unit *unit, struct jd_error *err)
     unit->err = &local;
     if (!result)
         result = jd_llvm_guard(build_and_generate, unit, unit->name, &local);
-    if ((result == JD_E_COMPILE || result == JD_E_NO_MEMORY) && !unit->object) {
+    if ((result == JD_E_COMPILE || result == JD_E_NO_MEMORY) && !unit->object && unit->is_torn) {
         end_phase(unit);
         unit->partition = NULL; /* may be half-built: leak it */
         replace_pipeline(unit->engine, &local);
