@@ -73,7 +73,7 @@ int jd_arena_create(enum jd_arena_mode mode, size_t limit_bytes, struct jd_arena
 /** Unmaps everything. NULL is accepted. */
 void jd_arena_destroy(struct jd_arena *arena);
 
-/** Reserve zeroed memory. `align_bytes` is a power of two, at most 64 KiB; 0 means 16. Size 0 gives
+/** Reserve zeroed memory. `align_bytes` is a power of two, at most 16 MiB; 0 means 16. Size 0 gives
  * a distinct address. Sizes are taken in steps of 16 bytes (8 for GOT). Errors: USAGE (alignment),
  * ARENA_FULL (naming kind, size and limit), EXEC_DENIED, NO_MEMORY; the arena stays usable. */
 int jd_arena_reserve(struct jd_arena *arena, enum jd_arena_kind kind, size_t size_bytes,

@@ -3,8 +3,8 @@
  * What arena.c (bookkeeping) and arena_map.c (system calls) share. Not for anyone else.
  *
  * Places are offsets into the reservation; in DUAL mode the same offset is the place in the memfd
- * and in the writable alias. Offset 0 lies on 64 KiB, so alignment of an offset is alignment of the
- * address.
+ * and in the writable alias. Offset 0 lies on the largest alignment that is given, so alignment
+ * of an offset is alignment of the address.
  */
 #ifndef JITDUEL_COMMON_ARENA_INTERNAL_H
 #define JITDUEL_COMMON_ARENA_INTERNAL_H
@@ -17,7 +17,7 @@
 #include "ranges.h"
 
 enum {
-    JD_ARENA_MAX_ALIGN = 1 << 16,
+    JD_ARENA_MAX_ALIGN = 1 << 24, /* data on huge pages asks for 2 MiB; above: nobody seen */
     /* One byte per page: kind + 1 (0: not handed to a kind), and these. A page that is not touched
      * is all zero. */
     JD_PAGE_KIND = 0x07,

@@ -666,7 +666,7 @@ def help_is_complete(context):
 case("run.help", "tool", ["run", "--help"], out=r"Usage: jitduel run .*", check=help_is_complete)
 case("run.usage", "tool", ["run", "--usage"], out=r"Usage: jitduel run .*")
 case("bench.help", "tool", ["bench", "--help"], out=r"Usage: jitduel bench .*")
-tool_cases.add_operators(case)
+tool_cases.add_programs(case)
 tool_cases.add_synth(case)
 tool_cases.add_list(case, one_line)
 case("run.file_name_of_two_lines", "tool", ["run", "no\nsuch\x1b[31m\u00e9.ll"], code=66,

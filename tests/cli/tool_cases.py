@@ -18,13 +18,16 @@ def link_is_kept(context):
     expect(os.path.islink(os.path.join(context.folder, "device")), "a file took the device's place")
 
 
-def add_operators(case):
-    """Through case() of cases.py. Peers leave the C++ library its own operators."""
+def add_programs(case):
+    """Through case() of cases.py. Peers leave the C++ library its own operators, and keep to a
+    page's alignment."""
     for name, options in (("legacy_0", ["-O0"]), ("legacy_2", ["-O2"]),
                           ("ahead", ["--speculate", "2"]),
                           ("mcjit_0", ["-e", "mcjit", "-O0"]), ("mcjit_2", ["-e", "mcjit", "-O2"]),
                           ("by_module", ["-e", "mcjit", "--granularity", "module"])):
         case("run.operators_" + name, "tool", ["run", *options, "{ir}/operators.ll"], code=40)
+    for engine in ("legacy", "mcjit"):
+        case("run.aligned_" + engine, "tool", ["run", "-e", engine, "{ir}/aligned.ll"], code=3)
 
 
 def add_synth(case):
