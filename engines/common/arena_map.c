@@ -29,6 +29,8 @@
 #define MFD_NOEXEC_SEAL 0x0008U /* linux/memfd.h since 6.3 */
 #endif
 
+enum { REMAP_TRIES = 3 };
+
 /* Live arenas. Taken before any arena's own lock. */
 static pthread_mutex_t live_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct jd_arena *live;
@@ -185,38 +187,6 @@ static bool is_shared_code(const struct jd_arena *arena, uintptr_t addr)
     return kind && jd_arena_kinds[kind - 1].prot & PROT_EXEC;
 }
 
-/* mmap is what every emulator notices: put the same pages in the same place again. The mapping
- * changes hands in one step, so that other threads may run neighbouring code meanwhile. */
-static void remap_code(uintptr_t addr, size_t size_bytes)
-{
-    pthread_mutex_lock(&live_lock);
-    for (struct jd_arena *arena = live; arena; arena = arena->next) {
-        if (!is_shared_code(arena, addr))
-            continue;
-        size_t begin = (addr - arena->base_addr) & ~(arena->page - 1);
-        size_t end = jd_align_up(addr - arena->base_addr + size_bytes, arena->page);
-        void *at = (unsigned char *)arena->base_addr + begin;
-        if (mmap(at, end - begin, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, arena->memfd,
-                 (off_t)begin) == MAP_FAILED)
-            abort(); /* old code would run in place of new */
-    }
-    pthread_mutex_unlock(&live_lock);
-}
-
-void jd_arena_flush_icache(uintptr_t addr, size_t size_bytes)
-{
-    __builtin___clear_cache((char *)addr, (char *)(addr + size_bytes));
-    if (size_bytes && atomic_load_explicit(&must_remap, memory_order_relaxed))
-        remap_code(addr, size_bytes);
-}
-
-void jd_arena_publish_code(const struct jd_arena_block *block)
-{
-    jd_arena_flush_icache(block->addr, block->size_bytes);
-    if (block->is_reused)
-        jd_core_sync();
-}
-
 /* The pages of the alias in a second place, `at`, or anywhere for NULL. Without a number: mremap of
  * no bytes makes a copy of a shared mapping. */
 static void *map_view(const struct jd_arena *arena, void *at, size_t begin, size_t end, int prot)
@@ -234,6 +204,43 @@ static void *map_view(const struct jd_arena *arena, void *at, size_t begin, size
         munmap(view, size);
     errno = error;
     return MAP_FAILED;
+}
+
+static bool map_code_again(const struct jd_arena *arena, size_t begin, size_t end)
+{
+    return map_view(arena, (unsigned char *)arena->base_addr + begin, begin, end,
+                    PROT_READ | PROT_EXEC) == MAP_FAILED;
+}
+
+/* mmap is what every emulator notices: put the same pages in the same place again. The mapping
+ * changes hands in one step, so that other threads may run neighbouring code meanwhile. */
+static void remap_code(uintptr_t addr, size_t size_bytes)
+{
+    pthread_mutex_lock(&live_lock);
+    for (struct jd_arena *arena = live; arena; arena = arena->next) {
+        if (!is_shared_code(arena, addr))
+            continue;
+        size_t begin = (addr - arena->base_addr) & ~(arena->page - 1);
+        size_t end = jd_align_up(addr - arena->base_addr + size_bytes, arena->page);
+        for (int tries = 1; map_code_again(arena, begin, end); tries++)
+            if (tries == REMAP_TRIES)
+                abort(); /* old code would run in place of new */
+    }
+    pthread_mutex_unlock(&live_lock);
+}
+
+void jd_arena_flush_icache(uintptr_t addr, size_t size_bytes)
+{
+    __builtin___clear_cache((char *)addr, (char *)(addr + size_bytes));
+    if (size_bytes && atomic_load_explicit(&must_remap, memory_order_relaxed))
+        remap_code(addr, size_bytes);
+}
+
+void jd_arena_publish_code(const struct jd_arena_block *block)
+{
+    jd_arena_flush_icache(block->addr, block->size_bytes);
+    if (block->is_reused)
+        jd_core_sync();
 }
 
 /* Find out at once, not at the first function, that the system forbids executable memory: do to one
