@@ -147,7 +147,11 @@ static void overridden_definition_goes_with_its_module(void **state)
  * do. */
 static void chain_of_data_through_many_modules(void **state)
 {
+#ifdef __SANITIZE_THREAD__ /* which keeps megabytes for each module */
+    enum { MODULES = 500, TEXT_BYTES = 80 };
+#else
     enum { MODULES = 10000, TEXT_BYTES = 80 };
+#endif
     static char texts[MODULES][TEXT_BYTES];
     int count = 1;
     (void)state;
