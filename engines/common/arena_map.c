@@ -213,7 +213,8 @@ static bool map_code_again(const struct jd_arena *arena, size_t begin, size_t en
 }
 
 /* mmap is what every emulator notices: put the same pages in the same place again. The mapping
- * changes hands in one step, so that other threads may run neighbouring code meanwhile. */
+ * changes hands in one step, so that other threads may run neighbouring code meanwhile; where the
+ * program closed the memfd, in two. */
 static void remap_code(uintptr_t addr, size_t size_bytes)
 {
     pthread_mutex_lock(&live_lock);
