@@ -29,6 +29,21 @@ static bool is_within(uint64_t offset, uint64_t bytes, size_t size)
     return offset <= size && bytes <= size - offset;
 }
 
+/* More than any process can map: sums of sizes below this bound do not wrap. */
+static const uint64_t MOST_BYTES = 1ull << 47;
+
+/* Bytes that an object asks for without having them: .bss and commons, with their alignment. */
+static int ask_room(uint64_t *asked_bytes, uint64_t bytes, uint64_t align, const char *what,
+                    uint32_t index, struct jd_error *err)
+{
+    if (bytes > MOST_BYTES || align > MOST_BYTES || *asked_bytes > MOST_BYTES - bytes ||
+        *asked_bytes + bytes > MOST_BYTES - align)
+        return bad(err, "%s %u: 0x%llx bytes aligned to 0x%llx are more than there are addresses",
+                   what, index, (unsigned long long)bytes, (unsigned long long)align);
+    *asked_bytes += bytes + align;
+    return JD_OK;
+}
+
 static const void *at(const struct jd_elf *elf, uint64_t offset)
 {
     return elf->bytes + offset;
@@ -73,7 +88,8 @@ static int find_sections(struct jd_elf *elf, uint32_t *out_names, struct jd_erro
     return JD_OK;
 }
 
-static int check_section(const struct jd_elf *elf, uint32_t index, struct jd_error *err)
+static int check_section(const struct jd_elf *elf, uint32_t index, uint64_t *asked_bytes,
+                         struct jd_error *err)
 {
     const Elf64_Shdr *section = &elf->sections[index];
     uint64_t align = section->sh_addralign;
@@ -88,7 +104,8 @@ static int check_section(const struct jd_elf *elf, uint32_t index, struct jd_err
         return bad(err, "section %u: 0x%llx bytes at 0x%llx in %zu bytes", index,
                    (unsigned long long)section->sh_size, (unsigned long long)section->sh_offset,
                    elf->size_bytes);
-    return JD_OK;
+    return ask_room(asked_bytes, section->sh_type == SHT_NOBITS ? section->sh_size : 0, align,
+                    "section", index, err);
 }
 
 /* A table of fixed entries that is read in place. */
@@ -168,13 +185,24 @@ static int find_symbol_sections(struct jd_elf *elf, struct jd_error *err)
     return JD_OK;
 }
 
-static int check_symbols(const struct jd_elf *elf, struct jd_error *err)
+static int check_common(const struct jd_elf *elf, uint32_t index, uint64_t *asked_bytes,
+                        struct jd_error *err)
+{
+    const Elf64_Sym *symbol = &elf->symbols[index];
+    if (symbol->st_value & (symbol->st_value - 1))
+        return bad(err, "symbol %u: alignment %llu", index, (unsigned long long)symbol->st_value);
+    return ask_room(asked_bytes, symbol->st_size, symbol->st_value, "symbol", index, err);
+}
+
+static int check_symbols(const struct jd_elf *elf, uint64_t *asked_bytes, struct jd_error *err)
 {
     for (uint32_t i = 0; i < elf->symbol_count; i++) {
         const Elf64_Sym *symbol = &elf->symbols[i];
         if (symbol->st_name >= elf->symbol_names_bytes)
             return bad(err, "symbol %u: name at 0x%x of 0x%zx", i, symbol->st_name,
                        elf->symbol_names_bytes);
+        if (symbol->st_shndx == SHN_COMMON && check_common(elf, i, asked_bytes, err))
+            return JD_E_BAD_OBJECT;
         if (symbol->st_shndx == SHN_ABS || symbol->st_shndx == SHN_COMMON)
             continue;
         if (symbol->st_shndx == SHN_XINDEX && !elf->symbol_sections)
@@ -216,11 +244,12 @@ static int check_relas(const struct jd_elf *elf, uint32_t index, struct jd_error
 static int open_all(struct jd_elf *elf, struct jd_error *err)
 {
     uint32_t names = 0;
+    uint64_t asked_bytes = 0;
     int rc = check_header(elf, err);
     if (rc == JD_OK)
         rc = find_sections(elf, &names, err);
     for (uint32_t i = 0; rc == JD_OK && i < elf->section_count; i++)
-        rc = check_section(elf, i, err);
+        rc = check_section(elf, i, &asked_bytes, err);
     if (rc == JD_OK)
         rc = open_strings(elf, names, &elf->section_names, &elf->section_names_bytes, err);
     if (rc == JD_OK)
@@ -230,7 +259,7 @@ static int open_all(struct jd_elf *elf, struct jd_error *err)
     if (rc == JD_OK)
         rc = find_symbol_sections(elf, err);
     if (rc == JD_OK)
-        rc = check_symbols(elf, err);
+        rc = check_symbols(elf, &asked_bytes, err);
     for (uint32_t i = 1; rc == JD_OK && i < elf->section_count; i++)
         if (elf->sections[i].sh_type == SHT_RELA)
             rc = check_relas(elf, i, err);

@@ -330,6 +330,10 @@ static int find_structors(struct jd_object *object, struct jd_error *err)
         if (!is_loaded(object, i) || !count ||
             !is_structor_section(jd_elf_section_name(&object->elf, i), &is_reversed, &structor))
             continue;
+        if (!jd_elf_section_bytes(&object->elf, i))
+            return jd_fail(err, JD_E_BAD_FILE, object->name,
+                           "section %s lists constructors and has no contents",
+                           jd_elf_section_name(&object->elf, i));
         if (!grow_structors(object, count))
             return jd_fail(err, JD_E_NO_MEMORY, object->name, "no room for its constructors");
         for (size_t j = 0; j < count; j++, object->structor_count++) {

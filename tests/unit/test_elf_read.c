@@ -176,6 +176,40 @@ static void refuses_each_wrong_field(void **unused)
     }
 }
 
+/* Sizes without contents cost the file nothing; their sums must not wrap. */
+static void refuses_more_than_there_are_addresses(void **unused)
+{
+    (void)unused;
+    struct sample s = sample_make(1);
+    struct jd_elf elf;
+    Elf64_Shdr *bss = &s.sections[SAMPLE_BSS], *more = &s.sections[SAMPLE_SECTIONS];
+    Elf64_Sym *common = &s.symbols[4];
+    const Elf64_Shdr sane = *bss;
+    *more = *bss;
+    bss->sh_size = UINT64_MAX - 7;
+    more->sh_size = 64;
+    expect_error(jd_elf_open(&elf, s.bytes, s.size_bytes, &err), JD_E_BAD_OBJECT,
+                 "section 2: 0xfffffffffffffff8 bytes aligned to", &err);
+    bss->sh_size = more->sh_size = 3ull << 45;
+    expect_error(jd_elf_open(&elf, s.bytes, s.size_bytes, &err), JD_E_BAD_OBJECT, "section 8: 0x",
+                 &err);
+    more->sh_size = 64;
+    expect_ok(jd_elf_open(&elf, s.bytes, s.size_bytes, &err), &err);
+    common->st_size = 3ull << 45;
+    expect_error(jd_elf_open(&elf, s.bytes, s.size_bytes, &err), JD_E_BAD_OBJECT, "symbol 4: 0x",
+                 &err);
+    *bss = sane;
+    bss->sh_addralign = 1ull << 63;
+    expect_error(jd_elf_open(&elf, s.bytes, s.size_bytes, &err), JD_E_BAD_OBJECT,
+                 "aligned to 0x8000000000000000", &err);
+    *bss = sane;
+    expect_ok(jd_elf_open(&elf, s.bytes, s.size_bytes, &err), &err);
+    common->st_value = 24;
+    expect_error(jd_elf_open(&elf, s.bytes, s.size_bytes, &err), JD_E_BAD_OBJECT,
+                 "symbol 4: alignment 24", &err);
+    free(s.bytes);
+}
+
 static void refuses_second_tables(void **unused)
 {
     (void)unused;
@@ -317,6 +351,7 @@ int main(void)
         cmocka_unit_test(reads_many_sections),
         cmocka_unit_test(reads_without_symbols_or_names),
         cmocka_unit_test(refuses_each_wrong_field),
+        cmocka_unit_test(refuses_more_than_there_are_addresses),
         cmocka_unit_test(refuses_second_tables),
         cmocka_unit_test(refuses_unaligned_buffer),
         cmocka_unit_test(refuses_every_truncation),

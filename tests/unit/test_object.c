@@ -174,6 +174,37 @@ static void refuses_other_cpus_and_damage(void **state)
     free(bytes);
 }
 
+static Elf64_Shdr *section_named(unsigned char *bytes, const char *name)
+{
+    const Elf64_Ehdr *header = (const Elf64_Ehdr *)bytes;
+    Elf64_Shdr *sections = (Elf64_Shdr *)(bytes + header->e_shoff);
+    const char *names = (const char *)bytes + sections[header->e_shstrndx].sh_offset;
+    for (uint32_t i = 1; i < header->e_shnum; i++)
+        if (!strncmp(names + sections[i].sh_name, name, strlen(name)))
+            return &sections[i];
+    fail_msg("no section %s", name);
+    return NULL;
+}
+
+/* Its file would be small and its list of any length. */
+static void refuses_constructors_without_contents(void **state)
+{
+    struct jd_error err = JD_ERROR_INIT;
+    struct jd_object *object;
+    size_t size_bytes;
+    unsigned char *bytes = read_file(JD_OBJECT_ANSWER, &size_bytes);
+    (void)state;
+    Elf64_Shdr *constructors = section_named(bytes, ".init_array");
+    Elf64_Shdr *relas = section_named(bytes, ".rela.init_array");
+    constructors->sh_type = SHT_NOBITS;
+    constructors->sh_size = 1u << 20;
+    relas->sh_size = 0;
+    expect_error(open_bytes(bytes, size_bytes, &object, &err), JD_E_BAD_FILE, "has no contents",
+                 &err);
+    assert_null(object);
+    free(bytes);
+}
+
 /* As a member of an archive may be. */
 static void is_read_from_any_address(void **state)
 {
@@ -299,6 +330,7 @@ int main(void)
         cmocka_unit_test(links_and_runs),
         cmocka_unit_test(refuses_thread_local_variables),
         cmocka_unit_test(refuses_other_cpus_and_damage),
+        cmocka_unit_test(refuses_constructors_without_contents),
         cmocka_unit_test(is_read_from_any_address),
         cmocka_unit_test(memory_is_given_back),
         cmocka_unit_test(frames_without_code_are_nobodys),
