@@ -155,7 +155,8 @@ static enum jd_arena_kind kind_of(const struct jd_object *object, uint32_t index
 
 static bool is_loaded(const struct jd_object *object, uint32_t index)
 {
-    return object->elf.sections[index].sh_flags & SHF_ALLOC;
+    const Elf64_Shdr *section = &object->elf.sections[index];
+    return section->sh_type != SHT_NULL && section->sh_flags & SHF_ALLOC;
 }
 
 static size_t align_up(size_t value, uint64_t align)

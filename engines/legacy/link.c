@@ -52,7 +52,8 @@ static bool holds_empty_symbol(const struct legacy_link *link, uint32_t index)
 static bool is_loaded(const struct legacy_link *link, uint32_t index)
 {
     const Elf64_Shdr *section = &link->elf.sections[index];
-    if (!(section->sh_flags & SHF_ALLOC) || link->places[index].is_elsewhere)
+    if (section->sh_type == SHT_NULL || !(section->sh_flags & SHF_ALLOC) ||
+        link->places[index].is_elsewhere)
         return false;
     return section->sh_size || holds_empty_symbol(link, index);
 }

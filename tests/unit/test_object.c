@@ -205,6 +205,24 @@ static void refuses_constructors_without_contents(void **state)
     free(bytes);
 }
 
+/* The type says that the other members of the header mean nothing; a sum with them would wrap. */
+static void leaves_out_null_sections(void **state)
+{
+    struct jd_error err = JD_ERROR_INIT;
+    struct jd_object *object;
+    size_t size_bytes;
+    unsigned char *bytes = read_file(JD_OBJECT_ANSWER, &size_bytes);
+    (void)state;
+    Elf64_Shdr *comment = section_named(bytes, ".comment");
+    comment->sh_type = SHT_NULL;
+    comment->sh_flags = SHF_ALLOC | SHF_WRITE;
+    comment->sh_size = UINT64_MAX - 64;
+    expect_ok(open_bytes(bytes, size_bytes, &object, &err), &err);
+    expect_ok(jd_object_link(object, resolve, NULL, &err), &err);
+    jd_object_close(object);
+    free(bytes);
+}
+
 /* As a member of an archive may be. */
 static void is_read_from_any_address(void **state)
 {
@@ -331,6 +349,7 @@ int main(void)
         cmocka_unit_test(refuses_thread_local_variables),
         cmocka_unit_test(refuses_other_cpus_and_damage),
         cmocka_unit_test(refuses_constructors_without_contents),
+        cmocka_unit_test(leaves_out_null_sections),
         cmocka_unit_test(is_read_from_any_address),
         cmocka_unit_test(memory_is_given_back),
         cmocka_unit_test(frames_without_code_are_nobodys),
