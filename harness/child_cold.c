@@ -70,6 +70,7 @@ static int start(struct jd_child *child, struct jd_error *err)
                                    .modules = child->modules,
                                    .module_count = child->file_count,
                                    .wants_early_exit = true,
+                                   .wants_signals = true,
                                    .on_end = on_end,
                                    .on_failure = on_failure,
                                    .context = child};

@@ -413,6 +413,7 @@ static int choose_instruments(struct run *run)
     run->spec.on_end = write_stats;
     run->spec.on_failure = report_failure;
     run->spec.context = run;
+    run->spec.wants_signals = true;
     if (!run->stats_option)
         return JD_OK;
     int code = jd_json_file_check(run->stats_option, &run->stats_path, &run->err);

@@ -10,6 +10,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -105,4 +106,33 @@ void jd_crash_watch(const char *fallback)
         if (sigaction(watched_signals[i], NULL, &old) == 0 && !(old.sa_flags & SA_SIGINFO) &&
             old.sa_handler == SIG_DFL)
             sigaction(watched_signals[i], &action, NULL);
+}
+
+static bool is_ours(const struct sigaction *action)
+{
+    return action->sa_flags & SA_SIGINFO && action->sa_sigaction == on_crash;
+}
+
+int jd_crash_sigaction(int number, const struct sigaction *action, struct sigaction *out_old)
+{
+    int result = sigaction(number, action, out_old);
+    if (result == 0 && out_old && is_ours(out_old))
+        *out_old = (struct sigaction){.sa_handler = SIG_DFL};
+    return result;
+}
+
+/* What signal(2) answers says nothing of flags: our handler is known by its address. */
+static sighandler_t seen_by_program(sighandler_t old)
+{
+    return (uintptr_t)old == (uintptr_t)on_crash ? SIG_DFL : old;
+}
+
+sighandler_t jd_crash_signal(int number, sighandler_t handler)
+{
+    return seen_by_program(signal(number, handler));
+}
+
+sighandler_t jd_crash_sysv_signal(int number, sighandler_t handler)
+{
+    return seen_by_program(sysv_signal(number, handler));
 }

@@ -7,6 +7,8 @@
 #ifndef JITDUEL_HARNESS_CRASH_H
 #define JITDUEL_HARNESS_CRASH_H
 
+#include <signal.h>
+
 /** Exit status of a process in which LLVM or an engine crashed (EX_SOFTWARE). */
 enum { JD_CRASH_EXIT_ENGINE = 70 };
 
@@ -18,5 +20,12 @@ enum { JD_CRASH_EXIT_ENGINE = 70 };
  * and the process leaves with JD_CRASH_EXIT_ENGINE. FILE is jd_program_current_module(), or
  * `fallback` (borrowed for ever). A handler that the program installs replaces ours. */
 void jd_crash_watch(const char *fallback);
+
+/** sigaction(2), signal(2) and sysv_signal(3) for the program: where we watch they answer with the
+ * default, which is what the program would have found without us, and what it can put back. Any
+ * thread; async-signal-safe. */
+int jd_crash_sigaction(int number, const struct sigaction *action, struct sigaction *out_old);
+sighandler_t jd_crash_signal(int number, sighandler_t handler);
+sighandler_t jd_crash_sysv_signal(int number, sighandler_t handler);
 
 #endif

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "crash.h"
 #include "measure/clock.h"
 #include "program_private.h"
 
@@ -56,6 +57,25 @@ static int create_engine(struct jd_program *program, struct jd_error *err)
         options.on_error_context = program;
     }
     return program->spec.ops->create(&options, &program->engine, err);
+}
+
+/* Crash reports are ours; the program is to find what a native one does. */
+static int define_signals(struct jd_program *program, struct jd_error *err)
+{
+    static const struct {
+        const char *name;
+        uintptr_t addr;
+    } symbols[] = {{"sigaction", (uintptr_t)jd_crash_sigaction},
+                   {"signal", (uintptr_t)jd_crash_signal},
+                   {"bsd_signal", (uintptr_t)jd_crash_signal},
+                   {"ssignal", (uintptr_t)jd_crash_signal},
+                   {"sysv_signal", (uintptr_t)jd_crash_sysv_signal},
+                   {"__sysv_signal", (uintptr_t)jd_crash_sysv_signal}};
+    int code = JD_OK;
+    for (size_t i = 0; i < sizeof symbols / sizeof *symbols && code == JD_OK; i++)
+        code = program->spec.ops->define_symbol(program->engine, symbols[i].name,
+                                                JD_SYMBOL_FUNCTION, symbols[i].addr, err);
+    return code;
 }
 
 /* Engines name the place inside a module; make sure that the module is named too. */
@@ -111,6 +131,8 @@ int jd_program_open(const struct jd_program_spec *spec, struct jd_program **out,
         goto fail;
     program->times.created_ns = jd_clock_ns();
     if (spec->wants_early_exit && (code = program_define_early_exit(program, err)) != JD_OK)
+        goto fail;
+    if (spec->wants_signals && (code = define_signals(program, err)) != JD_OK)
         goto fail;
     if ((code = add_modules(program, err)) != JD_OK || (code = add_objects(program, err)) != JD_OK)
         goto fail;

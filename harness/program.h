@@ -48,6 +48,9 @@ struct jd_program_spec {
     /** Define `_exit`, `_Exit` and `quick_exit` in the engine, so that on_end sees them. Their
      * addresses then differ from libc's. */
     bool wants_early_exit;
+    /** Define `sigaction`, `signal` and its variants, so that the program does not see the handlers
+     * of crash.h; the same remark. */
+    bool wants_signals;
     jd_program_end_fn on_end; /**< not NULL: this process may jd_program_run; once per process */
     jd_program_failure_fn on_failure; /**< NULL: such an error aborts */
     void *context;                    /**< for both */

@@ -55,6 +55,7 @@ static int open_subject(struct subject *subject, struct jd_error *err)
                                          .options = jd_child_engine_options(child),
                                          .modules = child->modules,
                                          .module_count = child->file_count,
+                                         .wants_signals = true,
                                          .entry = child->warm_entry,
                                          .on_failure = on_failure,
                                          .context = child};

@@ -32,6 +32,9 @@ def add_programs(case):
                           ("by_module", ["-e", "mcjit", "--granularity", "module"])):
         case("run.operators_" + name, "tool", ["run", *options, "{ir}/operators.ll"], code=40,
              before=needs_own_operators)
+    for engine in ("legacy", "mcjit", "orc-lazy"):
+        case("run.signals_" + engine, "tool", ["run", "-e", engine, "{ir}/signals.ll"],
+             out="(default ){4}")
     for engine in ("legacy", "mcjit"):
         case("run.aligned_" + engine, "tool", ["run", "-e", engine, "{ir}/aligned.ll"], code=3)
 
