@@ -133,6 +133,14 @@ static bool is_shared(const struct jd_arena *arena, enum jd_arena_kind kind)
     return arena->mode == JD_ARENA_DUAL && !jd_arena_kinds[kind].is_writable;
 }
 
+/* RLIMIT_AS (ulimit -v), mostly: whoever set it can be told what to do. */
+static int no_room(const struct jd_arena *arena, const char *what, struct jd_error *err)
+{
+    return jd_fail(err, JD_E_NO_MEMORY, "arena",
+                   "%s of %zu bytes: %s (a smaller limit asks for less)", what, arena->limit,
+                   strerror(errno));
+}
+
 /* mmap gives no alignment beyond a page: ask for more and trim. */
 static int reserve(struct jd_arena *arena, struct jd_error *err)
 {
@@ -140,8 +148,7 @@ static int reserve(struct jd_arena *arena, struct jd_error *err)
     unsigned char *all = mmap(NULL, arena->limit + slack, PROT_NONE,
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (all == MAP_FAILED)
-        return jd_fail(err, JD_E_NO_MEMORY, "arena", "address space of %zu bytes: %s", arena->limit,
-                       strerror(errno));
+        return no_room(arena, "address space", err);
     uintptr_t begin_addr = (uintptr_t)all;
     arena->base_addr = jd_align_up(begin_addr, JD_ARENA_MAX_ALIGN);
     size_t head = arena->base_addr - begin_addr;
@@ -282,7 +289,8 @@ static int open_alias(struct jd_arena *arena, struct jd_error *err)
     void *alias = fd < 0 ? map_shared(arena->limit)
                          : mmap(NULL, arena->limit, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (alias == MAP_FAILED)
-        return refused(errno, err, "mmap of a memfd");
+        return errno == ENOMEM ? no_room(arena, "mmap of a memfd", err)
+                               : refused(errno, err, "mmap of a memfd");
     arena->alias = alias;
     return JD_OK;
 }

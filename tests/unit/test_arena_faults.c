@@ -140,7 +140,7 @@ static void errors_name_the_call(void **unused)
         {FAULT_MEMFD_CREATE, 1, ENOSYS, JD_E_EXEC_DENIED, "memfd_create: Function not impl"},
         {FAULT_MEMFD_CREATE, 1, EACCES, JD_E_EXEC_DENIED, "memfd_create: Permission denied"},
         {FAULT_FTRUNCATE, 1, EPERM, JD_E_EXEC_DENIED, "memfd_create: Operation not permitted"},
-        {FAULT_MMAP, 2, ENOMEM, JD_E_NO_MEMORY, "mmap of a memfd: Cannot allocate"},
+        {FAULT_MMAP, 2, ENOMEM, JD_E_NO_MEMORY, "mmap of a memfd of 1048576 bytes: Cannot"},
         {FAULT_MMAP, 3, EACCES, JD_E_EXEC_DENIED, "mmap of a memfd with PROT_EXEC: Permission"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
