@@ -13,10 +13,9 @@ import re
 
 import numpy
 
-from style import FAINT, INK, MARGIN, MUTED, Canvas, format_percent, format_ratio, value_axis
-
-REGIME, METRIC = "cold-process", "time_to_last_result_ns"
-RESAMPLES, SEED = 2000, 1
+from family import (METRIC, REGIME, RESAMPLES, SEED, confidence_text, draw_lines, families_of,
+                    generated, label_ends, medians_text, median_draws, modules_text, samples_of, tails)
+from style import FAINT, INK, MARGIN, MUTED, Canvas, format_ratio, value_axis
 
 Family = collections.namedtuple("Family", "functions instructions modules prefix points")
 # crossing: fraction or None; low, high: its interval or None; share: of resamples that cross
@@ -26,23 +25,12 @@ Crossing = collections.namedtuple("Crossing", "lazy eager fraction low high shar
 def families(report, opt_level):
     """Families of at least three fractions, smallest first."""
     found = {}
-    for name, w in report.workloads.items():
-        if not w["function_count"] or not w["executed_count"]:
-            continue
-        if any(report.statistic(name, e, opt_level, REGIME, METRIC) for e in report.engines):
-            key = (w["function_count"], w["instructions_per_function"] or 0, w["module_count"] or 0,
-                   re.sub(r"[\d.]+$", "", name))
-            fraction = w["executed_count"] / w["function_count"]
-            found.setdefault(key, {}).setdefault(fraction, name)
-    return [Family(*key, sorted(points.items())) for key, points in sorted(found.items())
-            if len(points) >= 3]
-
-
-def samples_of(report, workload, engine, opt_level):
-    cell = report.cell(workload, engine, opt_level, REGIME)
-    if cell is None or cell["summary"] is None:
-        return None
-    return [s[METRIC] for s in cell["samples"] if s["kind"] == "ok" and s[METRIC] is not None] or None
+    for name, w in generated(report, opt_level):
+        key = (w["function_count"], w["instructions_per_function"] or 0, w["module_count"] or 0,
+               re.sub(r"[\d.]+$", "", name))
+        fraction = w["executed_count"] / w["function_count"]
+        found.setdefault(key, {}).setdefault(fraction, name)
+    return families_of(found, Family)
 
 
 def crossing_of(fractions, ratios):
@@ -72,16 +60,6 @@ def compare(report, family, lazy, eager, opt_level):
     interval = numpy.percentile(crossed, tails(report)) if fraction and crossed else (None, None)
     return Crossing(lazy, eager, fraction, *interval, len(crossed) / len(crossings),
                     list(zip(fractions, medians, low, high)))
-
-
-def median_draws(random, values):
-    """Medians of RESAMPLES resamples of the values."""
-    return numpy.median(random.choice(values, (RESAMPLES, len(values))), axis=1)
-
-
-def tails(report):
-    confidence = report.data["meta"]["options"]["confidence"]
-    return 100 * (1 - confidence) / 2, 100 * (1 + confidence) / 2
 
 
 def pairs_of(report, family, opt_level):
@@ -123,34 +101,9 @@ def draw(report, looks, opt_level, family):
 
 
 def draw_times(ax, report, looks, family, engines, opt_level):
-    values, ends = [], []
-    for engine in engines:
-        rows = [(f, s) for f, w in family.points
-                for s in [report.statistic(w, engine, opt_level, REGIME, METRIC)] if s]
-        if not rows:
-            continue
-        x = [f for f, _ in rows]
-        median = [s["median"] for _, s in rows]
-        low = [s["ci_low"] if s["ci_low"] is not None else s["median"] for _, s in rows]
-        high = [s["ci_high"] if s["ci_high"] is not None else s["median"] for _, s in rows]
-        ax.fill_between(x, low, high, color=looks.colour[engine], alpha=0.2, linewidth=0)
-        ax.plot(x, median, color=looks.colour[engine], marker=looks.marker[engine], linewidth=1.8,
-                markersize=5.5, markeredgecolor="white", markeredgewidth=0.6)
-        values += low + high
-        ends.append((x[-1], median[-1], engine, looks.colour[engine]))
+    values, ends = draw_lines(ax, report, looks, family, engines, opt_level)
     value_axis(ax.yaxis, min(values), max(values), METRIC)
-    label_ends(ax, ends, 0.065, size=9.5, weight="bold")
-
-
-def label_ends(ax, ends, room, **style):
-    """(x, y, text, colour) of each line's right end, written beside the plot and pushed apart where
-    the texts would overlap."""
-    to_axes = ax.transData + ax.transAxes.inverted()
-    places = sorted((to_axes.transform((x, y))[1], text, colour) for x, y, text, colour in ends)
-    last = -1
-    for y, text, colour in places:
-        last = max(y, last + room)
-        ax.text(1.015, last, text, transform=ax.transAxes, va="center", color=colour, **style)
+    label_ends(ax, [(x, y, e, looks.colour[e]) for x, y, e in ends], 0.065, size=9.5, weight="bold")
 
 
 def draw_ratios(ax, looks, pairs):
@@ -233,15 +186,11 @@ def format_fraction(fraction):
 
 def shape(family, opt_level):
     return (f"{family.functions} functions of {family.instructions} instructions in "
-            f"{family.modules} module{'s' if family.modules != 1 else ''}, -O{opt_level}")
+            f"{modules_text(family, opt_level)}")
 
 
 def caption(report, family, opt_level, engines):
-    counts = sorted({len(s) for _, w in family.points for e in engines
-                     for s in [samples_of(report, w, e, opt_level)] if s})
-    n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    confidence = format_percent(report.data["meta"]["options"]["confidence"])
-    return (f"Medians of {n} processes per point, regime {REGIME}; bands: {confidence} bootstrap "
-            "intervals. Dashed: where both take the same time, interpolated between the measured "
-            f"fractions in logarithms; grey: its {confidence} interval over {RESAMPLES} resamples of "
-            "the processes. Both times include starting the process and LLVM.")
+    return (f"{medians_text(report, family, opt_level, engines)} Dashed: where both take the same "
+            "time, interpolated between the measured fractions in logarithms; grey: its "
+            f"{confidence_text(report)} interval over {RESAMPLES} resamples of the processes. Both "
+            "times include starting the process and LLVM.")

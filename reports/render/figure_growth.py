@@ -10,9 +10,9 @@ import collections
 
 import numpy
 
-from figure_crossover import (METRIC, REGIME, RESAMPLES, SEED, label_ends, median_draws, samples_of,
-                              tails)
-from style import FAINT, MARGIN, Canvas, format_percent, value_axis
+from family import (METRIC, REGIME, RESAMPLES, SEED, confidence_text, draw_lines, families_of,
+                    generated, label_ends, medians_text, median_draws, modules_text, samples_of, tails)
+from style import FAINT, MARGIN, Canvas, value_axis
 
 Family = collections.namedtuple("Family", "executed instructions modules points")
 Growth = collections.namedtuple("Growth", "engine exponent low high")
@@ -21,14 +21,10 @@ Growth = collections.namedtuple("Growth", "engine exponent low high")
 def families(report, opt_level):
     """Families of at least three sizes, fewest functions first."""
     found = {}
-    for name, w in report.workloads.items():
-        if not w["function_count"] or not w["executed_count"]:
-            continue
-        if any(report.statistic(name, e, opt_level, REGIME, METRIC) for e in report.engines):
-            key = (w["executed_count"], w["instructions_per_function"] or 0, w["module_count"] or 0)
-            found.setdefault(key, {}).setdefault(w["function_count"], name)
-    return [Family(*key, sorted(points.items())) for key, points in sorted(found.items())
-            if len(points) >= 3]
+    for name, w in generated(report, opt_level):
+        key = (w["executed_count"], w["instructions_per_function"] or 0, w["module_count"] or 0)
+        found.setdefault(key, {}).setdefault(w["function_count"], name)
+    return families_of(found, Family)
 
 
 def growth_of(report, family, engine, opt_level):
@@ -60,26 +56,13 @@ def draw(report, looks, opt_level, family):
     canvas = Canvas(report, 9.2, 4.0, title_of(growths), shape(family, opt_level),
                     caption(report, family, opt_level, engines))
     ax = canvas.axes(MARGIN + 0.75, 0.05, 6.0, 3.35)
-    values, ends = [], []
-    for engine in engines:
-        rows = [(size, s) for size, w in family.points
-                for s in [report.statistic(w, engine, opt_level, REGIME, METRIC)] if s]
-        if not rows:
-            continue
-        x, colour = [size for size, _ in rows], looks.colour[engine]
-        median = [s["median"] for _, s in rows]
-        low = [s["median"] if s["ci_low"] is None else s["ci_low"] for _, s in rows]
-        high = [s["median"] if s["ci_high"] is None else s["ci_high"] for _, s in rows]
-        ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
-        ax.plot(x, median, color=colour, marker=looks.marker[engine], linewidth=1.8, markersize=5.5,
-                markeredgecolor="white", markeredgewidth=0.6)
-        values += low + high
-        ends.append((x[-1], median[-1], end_text(engine, growths), colour))
+    values, ends = draw_lines(ax, report, looks, family, engines, opt_level)
     size_axis(ax, family)
     value_axis(ax.yaxis, min(values), max(values), METRIC)
     ax.set_ylabel("time to last result")
     ax.set_xlabel(f"functions in the program ({family.executed} of them run)")
-    label_ends(ax, ends, 0.065, size=9.5, weight="bold")
+    label_ends(ax, [(x, y, end_text(e, growths), looks.colour[e]) for x, y, e in ends], 0.065,
+               size=9.5, weight="bold")
     return canvas
 
 
@@ -108,15 +91,11 @@ def title_of(growths):
 
 def shape(family, opt_level):
     return (f"{family.executed} functions run, of {family.instructions} instructions each, in "
-            f"{family.modules} module{'s' if family.modules != 1 else ''}, -O{opt_level}")
+            f"{modules_text(family, opt_level)}")
 
 
 def caption(report, family, opt_level, engines):
-    counts = sorted({len(s) for _, w in family.points for e in engines
-                     for s in [samples_of(report, w, e, opt_level)] if s})
-    n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    confidence = format_percent(report.data["meta"]["options"]["confidence"])
-    return (f"Medians of {n} processes per point, regime {REGIME}; bands: {confidence} bootstrap "
-            "intervals. Exponents: least squares in logarithms over all sizes, with "
-            f"{confidence} intervals over {RESAMPLES} resamples of the processes; 0 is flat, 1 is "
-            "proportional. The fixed cost of a process is in them.")
+    return (f"{medians_text(report, family, opt_level, engines)} Exponents: least squares in "
+            f"logarithms over all sizes, with {confidence_text(report)} intervals over {RESAMPLES} "
+            "resamples of the processes; 0 is flat, 1 is proportional. The fixed cost of a process is "
+            "in them.")
