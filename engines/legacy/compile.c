@@ -184,9 +184,7 @@ static int build_and_generate(void *argument, struct jd_error *err)
     return result;
 }
 
-/* After a fatal error inside LLVM the pipeline's state is unknown: leave it behind, build another.
- */
-static int replace_pipeline(struct legacy_engine *engine, struct jd_error *err)
+int legacy_create_pipeline(struct legacy_engine *engine, struct jd_error *err)
 {
     int result = jd_target_machine_create(&engine->options, &engine->machine, err);
     if (result)
@@ -304,7 +302,7 @@ static int run_unit(struct unit *unit, struct jd_error *err)
     if ((result == JD_E_COMPILE || result == JD_E_NO_MEMORY) && !unit->object && unit->is_torn) {
         end_phase(unit);
         unit->partition = NULL; /* may be half-built: leak it */
-        replace_pipeline(unit->engine, &local);
+        legacy_create_pipeline(unit->engine, &local);
     }
     retire_partition(unit);
     if (!result)

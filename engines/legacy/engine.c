@@ -43,16 +43,6 @@ static int check_options(const struct jd_engine_options *options, struct jd_erro
     return JD_OK;
 }
 
-static int create_llvm(struct legacy_engine *engine, struct jd_error *err)
-{
-    int result = jd_target_machine_create(&engine->options, &engine->machine, err);
-    if (result)
-        return result;
-    engine->codegen = legacy_codegen_create(engine->machine);
-    return engine->codegen ? JD_OK
-                           : jd_fail(err, JD_E_INTERNAL, jd_target_triple(), "no code generator");
-}
-
 static int define(struct legacy_engine *engine, const char *name, enum legacy_kind kind,
                   uintptr_t addr, struct jd_error *err);
 
@@ -122,7 +112,7 @@ static int init(struct legacy_engine *engine, const struct jd_engine_options *op
     engine->is_lazy = !engine->options.is_lazy_disabled;
     result = check_options(&engine->options, err);
     if (!result)
-        result = create_llvm(engine, err);
+        result = legacy_create_pipeline(engine, err);
     if (!result)
         result =
             jd_arena_create(JD_ARENA_DUAL, engine->options.arena_limit_bytes, &engine->arena, err);

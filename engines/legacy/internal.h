@@ -320,6 +320,9 @@ void legacy_context_fini(struct legacy_engine *engine);
 
 /* compile.c */
 
+/** A target machine and the code generator that stays with the engine. Also after a fatal error
+ * inside LLVM, when the state of the ones before is unknown: they are left behind. */
+int legacy_create_pipeline(struct legacy_engine *engine, struct jd_error *err);
 /** Compile a function (and what the granularity adds). Locked, may unlock. */
 int legacy_compile_function(struct legacy_engine *engine, struct legacy_symbol *symbol,
                             struct jd_error *err);
