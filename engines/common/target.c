@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "module_shim.h"
 #include "target_shim.h"
 
 static struct {
@@ -214,6 +215,15 @@ static void name_alignment_of_thread_locals(LLVMModuleRef module)
             LLVMSetAlignment(at, LLVMPreferredAlignmentOfGlobal(layout, at));
 }
 
+/* What engines that part a module, or define names themselves, would read otherwise than its own
+ * object has it. What is wrong with its assembly is said where it is compiled. */
+static void adjust(LLVMModuleRef module, struct jd_diagnostics *diagnostics, const char *name)
+{
+    name_alignment_of_thread_locals(module);
+    jd_shim_apply_versions(module);
+    (void)jd_diagnostics_take(diagnostics, JD_E_COMPILE, name, NULL);
+}
+
 int jd_target_read_ir(LLVMContextRef context, struct jd_diagnostics *diagnostics,
                       LLVMTargetMachineRef machine, const struct jd_ir *ir, bool is_lazy,
                       LLVMModuleRef *out, struct jd_error *err)
@@ -231,7 +241,7 @@ int jd_target_read_ir(LLVMContextRef context, struct jd_diagnostics *diagnostics
     if (!result)
         result = check_layout(*out, machine, ir->name, err);
     if (!result)
-        name_alignment_of_thread_locals(*out);
+        adjust(*out, diagnostics, ir->name);
     if (result && *out) {
         LLVMDisposeModule(*out);
         *out = NULL;

@@ -93,6 +93,27 @@ static void test_versions(void **state)
     for_each(check_version);
 }
 
+/* The name that has the version is nobody's but the module's; the other is not used at all. */
+static void check_renamed(void)
+{
+    if (!strcmp(engine->ops->name, "aot"))
+        return;
+    add("user.ll", "module asm \".symver old_getpid, getpid@" GETPID_VERSION "\"\n"
+                   "module asm \".symver old_getppid, getppid@" GETPID_VERSION "\"\n"
+                   "@pointer = global ptr @old_getpid\n"
+                   "declare i32 @old_getpid()\n"
+                   "define i32 @user() {\n  %p = load ptr, ptr @pointer\n"
+                   "  %q = call i32 %p()\n  %r = call i32 @old_getpid()\n"
+                   "  %s = icmp eq i32 %r, %q\n  %t = zext i1 %s to i32\n  ret i32 %t\n}\n");
+    assert_int_equal(call("user"), 1);
+}
+
+static void test_renamed_versions(void **state)
+{
+    (void)state;
+    for_each(check_renamed);
+}
+
 /* A strong definition after a weak one was compiled: engines refuse it at once, cannot compile it,
  * or take it for what comes; none forgets the first. */
 static void check_late(void)
@@ -160,8 +181,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names_as_they_are), cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_late_definition),   cmocka_unit_test(test_call_once),
-        cmocka_unit_test(test_own_address),
+        cmocka_unit_test(test_renamed_versions),  cmocka_unit_test(test_late_definition),
+        cmocka_unit_test(test_call_once),         cmocka_unit_test(test_own_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
