@@ -117,8 +117,9 @@ static void full(const struct jd_arena *arena, enum jd_arena_kind kind, size_t b
                  struct jd_error *err)
 {
     jd_fail(err, JD_E_ARENA_FULL, "arena",
-            "no room for %zu bytes of %s: %zu of the limit of %zu bytes are taken", bytes,
-            jd_arena_kinds[kind].name, arena->handed_out, arena->limit);
+            "no room for %zu bytes of %s: %zu of the limit of %zu bytes are taken "
+            "(a limit may be up to %zu)",
+            bytes, jd_arena_kinds[kind].name, arena->handed_out, arena->limit, JD_ARENA_MAX_LIMIT);
 }
 
 /* Room for one more extent in the table, before anything is mapped. */
