@@ -231,7 +231,7 @@ static int write_report(struct bench *bench, const struct jd_analysis *analysis,
                                      .timer_overhead_ns = jd_clock_overhead_ns()};
     json_t *object = jd_report_to_json(&report);
     int rc = object ? jd_json_file_write(job->report_path, object, err)
-                    : jd_fail(err, JD_E_INTERNAL, job->report_path, "the report cannot be made");
+                    : jd_fail(err, JD_E_NO_MEMORY, job->report_path, "no memory for the report");
     json_decref(object);
     bench->has_report = !rc;
     if (rc)

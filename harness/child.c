@@ -13,6 +13,7 @@
 
 #include "cli.h"
 #include "ir_file.h"
+#include "json_memory.h"
 #include "measure/clock.h"
 #include "measure/memory.h"
 #include "record_json.h"
@@ -224,7 +225,7 @@ static bool send_line(const struct jd_child *child, json_t *object)
 {
     char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
     size_t length = text ? strlen(text) : 0, done = 0;
-    bool is_sent = text != NULL;
+    bool is_sent = text && !jd_json_memory_is_short();
     json_decref(object);
     if (text)
         text[length++] = '\n';

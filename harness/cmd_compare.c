@@ -13,6 +13,7 @@
 #include "cli.h"
 #include "commands.h"
 #include "compare.h"
+#include "json_memory.h"
 #include "record_json.h"
 #include "summary.h"
 
@@ -248,9 +249,11 @@ static int print_json(const struct compare_command *command, const struct jd_com
         "relative_to", command->request.relative_to, "machine_differences", differences, "shift",
         jd_json_real_if(compare->has_shift, compare->shift), "counts", counts_json(compare), "rows",
         rows);
-    int result = object && json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) == 0
-                     ? JD_OK
-                     : jd_fail(err, JD_E_INTERNAL, "compare", "the result cannot be printed");
+    int result = JD_OK;
+    if (!object || jd_json_memory_is_short())
+        result = jd_fail(err, JD_E_NO_MEMORY, "compare", "no memory for the result");
+    else if (json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(17)))
+        result = jd_fail(err, JD_E_INTERNAL, "compare", "the result cannot be printed");
     putchar('\n');
     json_decref(object);
     return result;

@@ -14,6 +14,7 @@
 #include "commands.h"
 #include "jitduel/engine.h"
 #include "jitduel/workload.h"
+#include "json_memory.h"
 
 static const struct {
     uint32_t bit;
@@ -211,7 +212,8 @@ static int show(const struct list *list, const struct jd_catalogue *catalogue)
 {
     if (list->is_json) {
         json_t *value = list->kind->json ? list->kind->json(catalogue) : engines_json();
-        int failed = !value || json_dumpf(value, stdout, JSON_INDENT(2)) != 0;
+        int failed =
+            !value || jd_json_memory_is_short() || json_dumpf(value, stdout, JSON_INDENT(2)) != 0;
         json_decref(value);
         putchar('\n');
         return failed;

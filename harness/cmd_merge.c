@@ -240,7 +240,7 @@ static int write_report(struct merge *merge, const struct jd_report *report)
     json_t *object = jd_report_to_json(report);
     int result =
         object ? jd_json_file_write(merge->out_path, object, &merge->err)
-               : jd_fail(&merge->err, JD_E_INTERNAL, merge->out_path, "the report cannot be made");
+               : jd_fail(&merge->err, JD_E_NO_MEMORY, merge->out_path, "no memory for the report");
     json_decref(object);
     if (!result && !merge->is_quiet)
         jd_summary_print(stdout, report, merge->out_path);

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "json_memory.h"
 #include "record_json.h"
 
 struct jd_journal {
@@ -33,8 +34,10 @@ static int append_line(struct jd_journal *journal, const json_t *value, struct j
     char *text = json_dumps(value, JSON_COMPACT);
     size_t length = text ? strlen(text) : 0, done = 0;
     int rc = JD_OK;
-    if (!text)
+    if (!text || jd_json_memory_is_short()) {
+        free(text);
         return jd_fail(err, JD_E_NO_MEMORY, journal->path, "out of memory");
+    }
     text[length] = '\n'; /* in place of the terminator */
     while (done <= length && !rc) {
         ssize_t n = pwrite(journal->fd, text + done, length + 1 - done, journal->end + (off_t)done);
@@ -117,13 +120,22 @@ static int replay_line(struct jd_journal *journal, const struct replay *replay, 
     return rc;
 }
 
-/* Stops at the torn line that a kill leaves; `end` then stands before it. */
+static int damaged(const struct jd_journal *journal, size_t number, const char *why,
+                   struct jd_error *err)
+{
+    return jd_json_memory_is_short()
+               ? jd_fail(err, JD_E_NO_MEMORY, journal->path, "out of memory at line %zu", number)
+               : jd_fail(err, JD_E_BAD_FILE, journal->path, "line %zu is damaged: %s", number, why);
+}
+
+/* Stops at the torn line that a kill leaves; `end` then stands before it. What follows `end` is cut
+ * off, so that the end of the file must be told from everything else that ends reading. */
 static int replay_all(struct jd_journal *journal, const struct replay *replay, FILE *in,
                       struct jd_error *err)
 {
     char *text = NULL;
     size_t size = 0, number = 0;
-    ssize_t length;
+    ssize_t length = 0;
     int rc = JD_OK;
     while (!rc && (length = getline(&text, &size, in)) > 0) {
         json_error_t why;
@@ -133,15 +145,15 @@ static int replay_all(struct jd_journal *journal, const struct replay *replay, F
         if (line)
             rc = replay_line(journal, replay, number, line, err);
         else if (is_whole)
-            rc = jd_fail(err, JD_E_BAD_FILE, journal->path, "line %zu is damaged: %s", number,
-                         why.text);
+            rc = damaged(journal, number, why.text, err);
         json_decref(line);
         if (!is_whole)
             break;
         journal->end += length;
     }
-    if (!rc && ferror(in))
-        rc = io_error(journal, "cannot be read", err);
+    if (!rc && length < 0 && !feof(in)) /* an error of reading, or no memory for the line */
+        rc = errno == ENOMEM ? jd_fail(err, JD_E_NO_MEMORY, journal->path, "out of memory")
+                             : io_error(journal, "cannot be read", err);
     free(text);
     return rc;
 }

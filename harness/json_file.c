@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "json_memory.h"
+
 static int io_error(struct jd_error *err, const char *path, const char *what)
 {
     return jd_fail(err, JD_E_IO, path, "%s: %s", what, strerror(errno));
@@ -119,14 +121,14 @@ out:
     return code;
 }
 
-/* The text of `value` with a line end; new. */
+/* The text of `value` with a line end; new. NULL as well when some of it may be missing. */
 static char *text_of(const json_t *value)
 {
     char *text = json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(17) | JSON_ENCODE_ANY);
     size_t used = text ? strlen(text) : 0;
     char *longer = text ? realloc(text, used + 2) : NULL;
-    if (!longer) {
-        free(text);
+    if (!longer || jd_json_memory_is_short()) {
+        free(longer ? longer : text);
         return NULL;
     }
     strcpy(longer + used, "\n");

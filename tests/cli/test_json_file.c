@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -176,6 +177,22 @@ static void devices_are_written_to(void **state)
     assert_true(S_ISCHR(status.st_mode));
 }
 
+/* The last test: from here on no JSON of this process is trusted. */
+static void no_file_after_short_memory(void **state)
+{
+    json_malloc_t allocate;
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip(); /* a sanitizer ends the process instead */
+#endif
+    expect_ok(write_value(), &err);
+    unlink(path);
+    json_get_alloc_funcs(&allocate, NULL);
+    assert_null(allocate(SIZE_MAX / 4));
+    expect_error(write_value(), JD_E_NO_MEMORY, path, &err);
+    assert_int_equal(file_count(), 0);
+}
+
 static void check_tells_early(void **state)
 {
     char *absolute, here[4096], wanted[4200];
@@ -204,6 +221,7 @@ int main(void)
         cmocka_unit_test(no_half_file_after_failure),
         cmocka_unit_test(devices_are_written_to),
         cmocka_unit_test(check_tells_early),
+        cmocka_unit_test(no_file_after_short_memory),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

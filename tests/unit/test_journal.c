@@ -5,6 +5,7 @@
 #include "expect.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,30 @@ ssize_t __wrap_pwrite(int fd, const void *bytes, size_t count, off_t at)
     }
     errno = ENOSPC;
     return -1;
+}
+
+static unsigned getlines_left = UINT_MAX; /* before there is no memory */
+ssize_t __real_getline(char **line, size_t *size, FILE *in);
+ssize_t __wrap_getline(char **line, size_t *size, FILE *in);
+ssize_t __real___getdelim(char **line, size_t *size, int end, FILE *in);
+ssize_t __wrap___getdelim(char **line, size_t *size, int end, FILE *in);
+
+static bool has_memory_to_read(void)
+{
+    if (!getlines_left)
+        errno = ENOMEM;
+    return getlines_left && getlines_left--;
+}
+
+ssize_t __wrap_getline(char **line, size_t *size, FILE *in)
+{
+    return has_memory_to_read() ? __real_getline(line, size, in) : -1;
+}
+
+/* What glibc's header makes of getline in optimised builds. */
+ssize_t __wrap___getdelim(char **line, size_t *size, int end, FILE *in)
+{
+    return has_memory_to_read() ? __real___getdelim(line, size, end, in) : -1;
 }
 
 static int set_up(void **state)
@@ -110,6 +135,24 @@ static void expect_resumed(size_t count)
     if (count)
         assert_int_equal(seen.last_position, count - 1);
     jd_journal_close(journal, false);
+}
+
+/* What could not be read for want of memory is there the next time. */
+static void test_no_memory_to_read(void **state)
+{
+    (void)state;
+    leave_journal(3);
+    for (unsigned lines = 0; lines <= 3; lines++) {
+        struct jd_error err = JD_ERROR_INIT;
+        struct jd_journal *journal;
+        struct seen seen = {0};
+        getlines_left = lines;
+        int code = open_for("p", true, &seen, &journal, &err);
+        getlines_left = UINT_MAX;
+        expect_error(code, JD_E_NO_MEMORY, path, &err);
+        assert_null(journal);
+    }
+    expect_resumed(3);
 }
 
 static void test_resume(void **state)
@@ -248,6 +291,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_FILE(test_resume),
+        WITH_FILE(test_no_memory_to_read),
         WITH_FILE(test_resume_of_nothing_is_a_start),
         WITH_FILE(test_torn_at_every_byte),
         WITH_FILE(test_torn_first_line_is_a_start),
