@@ -6,11 +6,16 @@
  *
  * JD_CHAOS=KIND:N    which call fails; KIND as in `kinds` below, N from 1 (0: none)
  * JD_CHAOS_ROLE=WORD only in processes whose first argument is (or, with !, is not) this word
- * JD_CHAOS_COUNT=F   a file of 64-bit counters, one per kind, kept up to date while calls happen
+ * JD_CHAOS_COUNT=F   a file of 64-bit counters, one per kind, kept up to date while calls happen,
+ * and behind them the number of the call that failed JD_CHAOS_STACKS=F  not the Nth call fails but
+ * the first whose call stack is not in this file, a table of hashes, zero where it is free; the
+ * stack is put there
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
+#include <link.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -29,8 +34,12 @@ static const char *const kinds[KIND_COUNT] = {
     [MALLOC] = "malloc",       [MMAP] = "mmap",   [MPROTECT] = "mprotect", [MEMFD] = "memfd",
     [FTRUNCATE] = "ftruncate", [WRITE] = "write", [SPAWN] = "spawn",       [OPEN] = "open"};
 
-static atomic_ulong own_counters[KIND_COUNT];
+enum { FAILED_CALL = KIND_COUNT, COUNTER_COUNT, STACK_FRAMES = 40, STACK_SLOTS = 1 << 16 };
+
+static atomic_ulong own_counters[COUNTER_COUNT];
 static atomic_ulong *counters = own_counters;
+static atomic_ulong *stacks; /* hashes of those that have failed; NULL: calls go by number */
+static _Thread_local bool is_looking; /* at the stack, which may allocate */
 static unsigned long failing_call;
 static enum kind failing_kind = KIND_COUNT;
 
@@ -53,26 +62,68 @@ static bool plays_role(const char *role)
     return (size > 0 && first < line + size && !strcmp(first, role + !is_meant)) == is_meant;
 }
 
-static void share_counters(const char *path)
+static atomic_ulong *share(const char *path, size_t count)
 {
     int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR);
-    void *shared =
-        fd < 0 ? MAP_FAILED
-               : system_mmap(NULL, sizeof own_counters, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (shared != MAP_FAILED)
-        counters = shared;
+    void *shared = fd < 0 ? MAP_FAILED
+                          : system_mmap(NULL, count * sizeof(atomic_ulong), PROT_READ | PROT_WRITE,
+                                        MAP_SHARED, fd, 0);
     if (fd >= 0)
         close(fd);
+    return shared == MAP_FAILED ? NULL : shared;
+}
+
+/* Where the process has been loaded differs from run to run: addresses count from their object's.
+ * _dl_find_object takes no lock and allocates nothing. */
+static unsigned long stack_hash(void)
+{
+    void *frames[STACK_FRAMES];
+    unsigned long hash = 14695981039346656037UL; /* FNV-1a */
+    int count = backtrace(frames, STACK_FRAMES);
+    for (int i = 0; i < count; i++) {
+        struct dl_find_object object;
+        bool is_known = !_dl_find_object(frames[i], &object);
+        hash ^= (unsigned long)frames[i] - (is_known ? object.dlfo_link_map->l_addr : 0);
+        hash *= 1099511628211UL;
+    }
+    return hash ? hash : 1;
+}
+
+/* Does it enter a stack that is not in the table yet? A full table knows all. */
+static bool enters_stack(unsigned long hash)
+{
+    for (unsigned long i = 0; i < STACK_SLOTS; i++) {
+        unsigned long found = 0;
+        if (atomic_compare_exchange_strong(&stacks[(hash + i) % STACK_SLOTS], &found, hash))
+            return true;
+        if (found == hash)
+            return false;
+    }
+    return false;
+}
+
+static bool is_new_stack(void)
+{
+    if (is_looking || atomic_load(&counters[FAILED_CALL]))
+        return false;
+    is_looking = true;
+    bool is_new = enters_stack(stack_hash());
+    is_looking = false;
+    return is_new;
 }
 
 __attribute__((constructor)) static void start(void)
 {
     const char *chaos = getenv("JD_CHAOS"), *role = getenv("JD_CHAOS_ROLE");
     const char *file = getenv("JD_CHAOS_COUNT"), *number = chaos ? strchr(chaos, ':') : NULL;
+    const char *table = getenv("JD_CHAOS_STACKS");
+    void *frame;
     if (!number || (role && !plays_role(role)))
         return;
-    if (file)
-        share_counters(file);
+    if (file && (counters = share(file, COUNTER_COUNT)) == NULL)
+        counters = own_counters;
+    if (table && backtrace(&frame, 1)) /* the first loads a library */
+        stacks = share(table, STACK_SLOTS);
     failing_call = strtoul(number + 1, NULL, 10);
     for (int kind = 0; kind < KIND_COUNT; kind++) {
         atomic_store(&counters[kind], 0);
@@ -86,8 +137,9 @@ static bool fails(enum kind kind, int error)
     if (failing_kind == KIND_COUNT)
         return false;
     unsigned long call = atomic_fetch_add(&counters[kind], 1) + 1;
-    if (kind != failing_kind || call != failing_call)
+    if (kind != failing_kind || !(stacks ? is_new_stack() : call == failing_call))
         return false;
+    atomic_store(&counters[FAILED_CALL], call);
     errno = error;
     return true;
 }
