@@ -6,6 +6,7 @@
  */
 #include "target.h"
 
+#include <llvm-c/Analysis.h>
 #include <llvm-c/BitReader.h>
 #include <llvm-c/IRReader.h>
 #include <llvm-c/Target.h>
@@ -224,6 +225,15 @@ static void adjust(LLVMModuleRef module, struct jd_diagnostics *diagnostics, con
     (void)jd_diagnostics_take(diagnostics, JD_E_COMPILE, name, NULL);
 }
 
+static int verify(LLVMModuleRef module, const char *name, struct jd_error *err)
+{
+    char *message = NULL;
+    if (LLVMVerifyModule(module, LLVMReturnStatusAction, &message))
+        return jd_llvm_take_message(err, JD_E_BAD_IR, name, message);
+    LLVMDisposeMessage(message);
+    return JD_OK;
+}
+
 int jd_target_read_ir(LLVMContextRef context, struct jd_diagnostics *diagnostics,
                       LLVMTargetMachineRef machine, const struct jd_ir *ir, bool is_lazy,
                       LLVMModuleRef *out, struct jd_error *err)
@@ -240,6 +250,8 @@ int jd_target_read_ir(LLVMContextRef context, struct jd_diagnostics *diagnostics
         result = check_triple(*out, ir->name, err);
     if (!result)
         result = check_layout(*out, machine, ir->name, err);
+    if (!result && !jd_ir_is_bitcode(ir))
+        result = verify(*out, ir->name, err);
     if (!result)
         adjust(*out, diagnostics, ir->name);
     if (result && *out) {

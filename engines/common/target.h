@@ -39,10 +39,10 @@ int jd_target_machine_create(const struct jd_engine_options *options, LLVMTarget
 LLVMCodeGenOptLevel jd_target_opt_level(unsigned opt_level);
 
 /** Read a module. Bitcode: lazily when `is_lazy` (function bodies stay in the bytes, which must
- * outlive the module), whole otherwise; text is always read whole. Then check that it is for this
- * CPU; an empty triple or data layout is set to the target's, an older LLVM's
- * layout to today's. The context must have `diagnostics`
- * attached. Errors: BAD_IR ("file: line:column: ..." for text), WRONG_TARGET. */
+ * outlive the module), whole otherwise; text is always read whole, and verified: people write it,
+ * and its parser takes what no code generator can. Then check that it is for this CPU; an empty
+ * triple or data layout is set to the target's, an older LLVM's layout to today's. The context must
+ * have `diagnostics` attached. Errors: BAD_IR ("file: line:column: ..." for text), WRONG_TARGET. */
 int jd_target_read_ir(LLVMContextRef context, struct jd_diagnostics *diagnostics,
                       LLVMTargetMachineRef machine, const struct jd_ir *ir, bool is_lazy,
                       LLVMModuleRef *out, struct jd_error *err);

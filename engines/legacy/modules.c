@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Adding modules: lazy reading, the index of definitions, duplicates. Knows no code generation.
- * Sources: llvm-c/BitWriter.h, llvm-c/Analysis.h.
+ * Sources: llvm-c/BitWriter.h.
  */
 #include "internal.h"
 
-#include <llvm-c/Analysis.h>
 #include <llvm-c/BitWriter.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,12 +105,12 @@ static void leave_context(struct legacy_engine *engine, struct legacy_context *c
 }
 
 /* Text becomes bitcode, so that from here on there is one way: bodies stay in bytes until they are
- * compiled, and can be read again. The verifier must pass first: the writer trusts its input. */
+ * compiled, and can be read again. Text was verified as it was read: the writer trusts its input.
+ */
 static int rewrite_text(struct legacy_engine *engine, const struct jd_ir *ir,
                         struct legacy_module *module, struct jd_ir *out, struct jd_error *err)
 {
     LLVMModuleRef parsed;
-    char *message = NULL;
     LLVMContextRef context = module->context->llvm;
     LLVMContextSetDiscardValueNames(context, false); /* text is made of names */
     int result =
@@ -119,11 +118,6 @@ static int rewrite_text(struct legacy_engine *engine, const struct jd_ir *ir,
     LLVMContextSetDiscardValueNames(context, true);
     if (result)
         return result;
-    if (LLVMVerifyModule(parsed, LLVMReturnStatusAction, &message)) {
-        LLVMDisposeModule(parsed);
-        return jd_llvm_take_message(err, JD_E_BAD_IR, ir->name, message);
-    }
-    LLVMDisposeMessage(message);
     module->rewritten = LLVMWriteBitcodeToMemoryBuffer(parsed);
     LLVMDisposeModule(parsed);
     *out = (struct jd_ir){LLVMGetBufferStart(module->rewritten),

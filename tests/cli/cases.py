@@ -189,8 +189,9 @@ case("run.unreadable_file", "engine", ["run", "-e", "{engine}", "p.ll"], before=
 run("syntax_error", "syntax.ll", code=65,
     err=one_line(r".*syntax\.ll: ?4:19: .*use of undefined value '%missing'.*"))
 run("foreign_target", "foreign.ll", code=65, err=one_line(r".*foreign\.ll: .*sparcv9.*"))
-run("verifier_refuses", "broken.ll", "--verify", code=65,
-    err=one_line(r".*broken\.ll.*PHI nodes not grouped.*"))
+for _fact, _words in (("text_is_verified", []), ("verifier_refuses", ["--verify"])):
+    run(_fact, "broken.ll", *_words, code=65,
+        err=one_line(r".*broken\.ll.*PHI nodes not grouped.*"))
 run("no_main", "callee.ll", code=65,
     err=one_line(r".*callee\.ll: no function 'main' to start with.*"))
 run("no_entry", "hello.ll", "--entry", "nothing", code=65,

@@ -112,6 +112,11 @@ static void check_text(struct trial *t)
                                        "define i64 @f() {\n"
                                        "  ret i64 1\n"
                                        "}\n";
+    static const char wrong_order[] = "define i64 @f(i64 %x) {\n"
+                                      "  %r = add i64 %x, %later\n"
+                                      "  %later = add i64 %r, 1\n"
+                                      "  ret i64 %later\n"
+                                      "}\n";
     check_input_error(t, add_and_compile(t, "syntax.ll", wrong_syntax, strlen(wrong_syntax)),
                       "syntax.ll");
     CHECK(strstr(t->err.where, ":5") || strstr(t->err.text, "5:"));
@@ -119,6 +124,9 @@ static void check_text(struct trial *t)
     check_input_error(t, code, "triple.ll");
     CHECK_EQ(code, JD_E_WRONG_TARGET);
     CHECK(strstr(t->err.text, "powerpc64le"));
+    code = add_and_compile(t, "order.ll", wrong_order, strlen(wrong_order));
+    check_input_error(t, code, "order.ll"); /* well-formed text, of a value before itself */
+    CHECK(strstr(t->err.text, "dominate"));
 }
 
 void case_corrupt_ir(struct trial *t)

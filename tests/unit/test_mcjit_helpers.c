@@ -9,13 +9,13 @@
 
 #include "read_file.h"
 
-/* A load that no instruction does at once: a call of __atomic_load(24, from, to, order). */
+/* A load that no instruction does at once: a call of __atomic_load(32, from, to, order). */
 #define LOADS(name, value)                                                                         \
     "define i32 @" name "() {\n"                                                                   \
-    "  %x = alloca i192, align 8\n"                                                                \
-    "  store i192 " value ", ptr %x\n"                                                             \
-    "  %v = load atomic i192, ptr %x seq_cst, align 8\n"                                           \
-    "  %r = trunc i192 %v to i32\n"                                                                \
+    "  %x = alloca i256, align 8\n"                                                                \
+    "  store i256 " value ", ptr %x\n"                                                             \
+    "  %v = load atomic i256, ptr %x seq_cst, align 8\n"                                           \
+    "  %r = trunc i256 %v to i32\n"                                                                \
     "  ret i32 %r\n"                                                                               \
     "}\n"
 #define HELPER                                                                                     \

@@ -88,7 +88,7 @@ struct jd_engine_options {
     enum jd_granularity granularity;
     bool is_lazy_disabled;           /**< compile the whole closure of what is looked up */
     bool is_process_search_disabled; /**< do not look for symbols in the process */
-    bool wants_verify;               /**< run LLVM's verifier on IR before it is compiled */
+    bool wants_verify;               /**< run LLVM's verifier on bitcode too, as on text */
     size_t arena_limit_bytes;        /**< code memory reserved; 0: the engine's default */
     const char *cpu;       /**< CPU string, "native" for this machine's; NULL: LLVM's generic */
     const char *features;  /**< feature string; NULL: none */
