@@ -167,6 +167,22 @@ static void chain_of_data_through_many_modules(void **state)
     assert_int_equal(count, MODULES);
 }
 
+/* What has an address and has not run: its stub leads to the strong definition that came later. */
+static void strong_definition_takes_over_what_has_not_run(void **state)
+{
+    int (*late)(void), (*early)(void);
+    (void)state;
+    add("weak", "define weak i32 @late() { ret i32 1 }\ndefine weak i32 @early() { ret i32 1 }\n");
+    add("user", "declare i32 @late()\ndefine i32 @user() { %r = call i32 @late() ret i32 %r }\n");
+    late = (int (*)(void))find("late");
+    early = (int (*)(void))find("early");
+    assert_int_equal(early(), 1);
+    add("strong", "define i32 @late() { ret i32 2 }\ndefine i32 @early() { ret i32 2 }\n");
+    assert_int_equal(call("user"), 2);
+    assert_int_equal(late(), 2);
+    assert_int_equal(early(), 1); /* it has run, and callers may be bound to it */
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, destroy)
 
 int main(void)
@@ -181,6 +197,7 @@ int main(void)
         TEST(alias_goes_along_with_a_new_body),
         TEST(overridden_definition_goes_with_its_module),
         TEST(chain_of_data_through_many_modules),
+        TEST(strong_definition_takes_over_what_has_not_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
