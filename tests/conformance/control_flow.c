@@ -57,15 +57,30 @@ void case_deep_recursion_through_cold_stubs(struct trial *t)
 
 enum { SMALL_STACK_BYTES = 32 * 1024 };
 
-static const char two_cold_ir[] = "define i64 @f(i64 %x) {\n"
-                                  "  %y = call i64 @g(i64 %x)\n"
-                                  "  %r = add i64 %y, 1\n"
-                                  "  ret i64 %r\n"
-                                  "}\n"
-                                  "define i64 @g(i64 %x) {\n"
-                                  "  %r = mul i64 %x, 10\n"
-                                  "  ret i64 %r\n"
-                                  "}\n";
+/* f(x) = g(x) + 1 and g(x) = 10 * x; g adds 0 as well, as a constant so deep that reading and
+ * compiling it takes more stack than there is. */
+static void write_two_cold(struct text *ir)
+{
+    enum { DEPTH = 400 };
+    text_add(ir, "@a = global i8 0\n"
+                 "@b = global i8 0\n"
+                 "define i64 @f(i64 %%x) {\n"
+                 "  %%y = call i64 @g(i64 %%x)\n"
+                 "  %%r = add i64 %%y, 1\n"
+                 "  ret i64 %%r\n"
+                 "}\n"
+                 "define i64 @g(i64 %%x) {\n"
+                 "  %%m = mul i64 %%x, 10\n"
+                 "  %%r = add i64 %%m, ");
+    for (int i = 0; i < DEPTH; i++) /* a ^ (b ^ (a ^ (b ^ ... 0))) */
+        text_add(ir, "xor (i64 ptrtoint (ptr @%c to i64), i64 ", i % 2 ? 'b' : 'a');
+    text_add(ir, "0");
+    for (int i = 0; i < DEPTH; i++)
+        text_add(ir, ")");
+    text_add(ir, "\n"
+                 "  ret i64 %%r\n"
+                 "}\n");
+}
 
 struct thread_call {
     int64_t (*function)(int64_t);
@@ -107,8 +122,11 @@ void case_first_call_on_small_stack(struct trial *t)
     struct thread_call call = {0};
     pthread_attr_t attributes;
     pthread_t thread;
+    struct text ir = {0};
+    write_two_cold(&ir);
     trial_create(t, NULL);
-    trial_add(t, "cold", two_cold_ir);
+    trial_add(t, "cold", ir.chars);
+    text_free(&ir);
     trial_prepare(t);
     call.function = CALLEE(t, "f", int64_t, int64_t);
     pthread_attr_init(&attributes);

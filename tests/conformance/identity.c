@@ -34,14 +34,25 @@ static const char other_ir[] = "declare i64 @f(i64)\n"
                                "  ret i64 %r\n"
                                "}\n";
 
+/* Each fact holds at an engine's own granularity, and where whole modules wait for a first call. */
+static void at_each_granularity(struct trial *t,
+                                void (*check)(struct trial *, const struct jd_engine_options *))
+{
+    struct jd_engine_options options = trial_options(t);
+    check(t, &options);
+    options.granularity = JD_GRAN_MODULE;
+    if (trial_has(t, JD_CAP_GRAN_MODULE))
+        check(t, &options);
+}
+
 static uintptr_t address_from(struct trial *t, const char *function)
 {
     return CALLEE(t, function, uintptr_t, void)();
 }
 
-void case_stub_address_stable_across_compile(struct trial *t)
+static void check_stable(struct trial *t, const struct jd_engine_options *options)
 {
-    trial_create(t, NULL);
+    trial_create(t, options);
     trial_add(t, "pointer", pointer_ir);
     uintptr_t before = trial_lookup(t, "f");
     uintptr_t before_in_code = address_from(t, "address_of_f");
@@ -51,11 +62,17 @@ void case_stub_address_stable_across_compile(struct trial *t)
     CHECK_EQ(trial_lookup(t, "f"), before);
     CHECK_EQ(before_in_code, before);
     CHECK_EQ(address_from(t, "address_of_f"), before);
+    trial_destroy(t);
 }
 
-void case_host_and_jit_function_pointer_equal(struct trial *t)
+void case_stub_address_stable_across_compile(struct trial *t)
 {
-    trial_create(t, NULL);
+    at_each_granularity(t, check_stable);
+}
+
+static void check_host_equal(struct trial *t, const struct jd_engine_options *options)
+{
+    trial_create(t, options);
     trial_add(t, "pointer", pointer_ir);
     uintptr_t in_code = address_from(t, "address_of_f");
     CHECK_EQ(in_code, trial_lookup(t, "f"));
@@ -63,12 +80,19 @@ void case_host_and_jit_function_pointer_equal(struct trial *t)
     CHECK_EQ(((int64_t(*)(int64_t))in_code)(7), 21);
     CHECK_EQ(address_from(t, "address_of_f"), in_code);
     CHECK_EQ(CALLEE(t, "is_f", int64_t, uintptr_t)(trial_lookup(t, "f")), 1);
+    trial_destroy(t);
 }
 
-static void check_one_address(struct trial *t, const char *first, const char *first_ir,
-                              const char *second, const char *second_ir)
+void case_host_and_jit_function_pointer_equal(struct trial *t)
 {
-    trial_create(t, NULL);
+    at_each_granularity(t, check_host_equal);
+}
+
+static void check_one_address(struct trial *t, const struct jd_engine_options *options,
+                              const char *first, const char *first_ir, const char *second,
+                              const char *second_ir)
+{
+    trial_create(t, options);
     trial_add(t, first, first_ir);
     trial_add(t, second, second_ir);
     uintptr_t from_other = address_from(t, "other_address_of_f");
@@ -80,13 +104,18 @@ static void check_one_address(struct trial *t, const char *first, const char *fi
     trial_destroy(t);
 }
 
-void case_function_pointer_equal_across_modules(struct trial *t)
+static void check_equal_across(struct trial *t, const struct jd_engine_options *options)
 {
-    check_one_address(t, "pointer", pointer_ir, "other", other_ir);
-    check_one_address(t, "other", other_ir, "pointer", pointer_ir);
+    check_one_address(t, options, "pointer", pointer_ir, "other", other_ir);
+    check_one_address(t, options, "other", other_ir, "pointer", pointer_ir);
 }
 
-void case_function_table_initialiser_identity(struct trial *t)
+void case_function_pointer_equal_across_modules(struct trial *t)
+{
+    at_each_granularity(t, check_equal_across);
+}
+
+static void check_table(struct trial *t, const struct jd_engine_options *options)
 {
     static const char ir[] = "@table = global [2 x ptr] [ptr @f, ptr @g]\n"
                              "@fixed = internal constant [2 x ptr] [ptr @g, ptr @f]\n"
@@ -109,7 +138,7 @@ void case_function_table_initialiser_identity(struct trial *t)
                              "  %p = load ptr, ptr %slot, align 8\n"
                              "  ret ptr %p\n"
                              "}\n";
-    trial_create(t, NULL);
+    trial_create(t, options);
     trial_add(t, "table", ir);
     int64_t (*call_table)(int64_t, int64_t) = CALLEE(t, "call_table", int64_t, int64_t, int64_t);
     CHECK_EQ(call_table(0, 10), 11);
@@ -120,6 +149,12 @@ void case_function_table_initialiser_identity(struct trial *t)
     CHECK_EQ(CALLEE(t, "fixed_at", uintptr_t, int64_t)(0), table[1]);
     CHECK_EQ(CALLEE(t, "fixed_at", uintptr_t, int64_t)(1), table[0]);
     CHECK_EQ(((int64_t(*)(int64_t))table[1])(20), 22);
+    trial_destroy(t);
+}
+
+void case_function_table_initialiser_identity(struct trial *t)
+{
+    at_each_granularity(t, check_table);
 }
 
 void case_libc_pointer_equals_dlsym(struct trial *t)
@@ -147,10 +182,13 @@ void case_escaped_stub_outlives_free(struct trial *t)
     CHECK_EQ(f(4), 12);
     CHECK_EQ(CALLEE(t, "call_f", int64_t, int64_t)(4), 12);
     uint64_t compiled = trial_counters(t).functions_compiled;
+    uint64_t code_bytes = trial_counters(t).code_bytes;
     CHECK_OK(t->ops->free_function(t->engine, "f", &t->err));
     CHECK_EQ(trial_counters(t).functions_compiled, compiled);
+    CHECK(trial_counters(t).code_bytes < code_bytes);
     CHECK_EQ(f(5), 15);
     CHECK_EQ(trial_counters(t).functions_compiled, compiled + 1);
+    CHECK_EQ(trial_counters(t).code_bytes, code_bytes);
     CHECK_EQ(trial_lookup(t, "f"), kept);
 
     CHECK_OK(t->ops->free_function(t->engine, "f", &t->err));

@@ -80,8 +80,20 @@ void case_lazy_untaken_call_never_compiled(struct trial *t)
     CHECK_EQ(trial_counters(t).functions_compiled, 2);
 }
 
+static void count_phase(void *context, enum jd_phase phase)
+{
+    (void)phase;
+    ++*(unsigned *)context;
+}
+
+/* Later calls do not come to the engine at all, not even to be told that there is code. */
 void case_lazy_first_call_compiles_once(struct trial *t)
 {
+    unsigned phase_count = 0;
+    const struct jd_probe probe = {
+        .struct_size = sizeof probe, .context = &phase_count, .begin = count_phase};
+    struct jd_engine_options options = trial_options(t);
+    options.probe = &probe;
     static const char ir[] = "define i64 @g(i64 %x) {\n"
                              "  %r = add i64 %x, 1\n"
                              "  ret i64 %r\n"
@@ -97,18 +109,25 @@ void case_lazy_first_call_compiles_once(struct trial *t)
                              "done:\n"
                              "  ret i64 %next\n"
                              "}\n";
-    trial_create(t, NULL);
+    trial_create(t, &options);
     trial_add(t, "loop", ir);
     int64_t (*g)(int64_t) = CALLEE(t, "g", int64_t, int64_t);
     int64_t (*f)(int64_t) = CALLEE(t, "f", int64_t, int64_t);
-    for (int64_t i = 0; i < 1000; i++) {
+    CHECK_EQ(g(0), 1);
+    unsigned after_first = phase_count;
+    CHECK(after_first > 0);
+    for (int64_t i = 1; i < 1000; i++) {
         CHECK_EQ(g(i), i + 1);
         CHECK_EQ(trial_counters(t).functions_compiled, 1);
     }
+    CHECK_EQ(phase_count, after_first);
     CHECK_EQ(f(1000), 1000);
+    after_first = phase_count;
     CHECK_EQ(f(1000), 1000);
+    CHECK_EQ(phase_count, after_first);
     CHECK_EQ(trial_counters(t).functions_compiled, 2);
     CHECK_EQ(trial_counters(t).bodies_materialised, 2);
+    trial_destroy(t); /* while the probe is there */
 }
 
 /* A compiler that walks the closure by recursion needs some kilobytes of stack for each function,

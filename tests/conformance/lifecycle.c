@@ -66,16 +66,38 @@ void case_recompile_relink(struct trial *t)
     check_all_ways(t, trial_lookup(t, "f"), 2);
 }
 
+static int64_t gone(void)
+{
+    return -62;
+}
+
+/* Callers that were bound to the body are not any more: none runs what is left of it. */
+static void check_all_gone(struct trial *t, uintptr_t old_addr)
+{
+    uintptr_t addr;
+    t->fault.substitute_addr = (uintptr_t)&gone;
+    CHECK_EQ(((int64_t(*)(void))old_addr)(), -62);
+    CHECK_EQ(CALLEE(t, "call", int64_t, void)(), -62);
+    CHECK_EQ(CALLEE(t, "call_pointer", int64_t, void)(), -62);
+    CHECK(!strcmp(t->fault.name, "f"));
+    CHECK_EQ(t->fault.error.code, JD_E_UNRESOLVED);
+    t->fault.substitute_addr = 0;
+    CHECK_CODE(trial_try_lookup(t, "f", &addr), JD_E_NOT_FOUND);
+}
+
 void case_redefine_after_remove(struct trial *t)
 {
     trial_create(t, NULL);
     jd_module_id one = trial_add(t, "one", one_ir);
     trial_add(t, "caller", caller_ir);
-    check_all_ways(t, trial_lookup(t, "f"), 1);
+    uintptr_t old_addr = trial_lookup(t, "f");
+    check_all_ways(t, old_addr, 1);
     CHECK_OK(t->ops->remove_module(t->engine, one, &t->err));
+    check_all_gone(t, old_addr);
     jd_module_id two = trial_add(t, "two", two_ir);
     check_all_ways(t, trial_lookup(t, "f"), 2);
     CHECK_OK(t->ops->remove_module(t->engine, two, &t->err));
+    check_all_gone(t, old_addr);
     trial_add(t, "three", three_ir);
     check_all_ways(t, trial_lookup(t, "f"), 3);
 }

@@ -95,13 +95,16 @@ static const char small_ir[] = "@c = common global i32 0, align 4\n"
                                "  %r = load i32, ptr @c, align 4\n"
                                "  ret i32 %r\n"
                                "}\n";
-static const char large_ir[] = "@c = common global [4 x i32] zeroinitializer, align 4\n"
+/* So large that its end lies where nothing is when the small one's size is taken. */
+enum { COMMON_COUNT = 1 << 20 };
+
+static const char large_ir[] = "@c = common global [1048576 x i32] zeroinitializer, align 4\n"
                                "@neighbour = common global [4 x i32] zeroinitializer, align 4\n"
                                "define ptr @large_address() {\n"
                                "  ret ptr @c\n"
                                "}\n"
                                "define void @large_store(i64 %i, i32 %x) {\n"
-                               "  %p = getelementptr [4 x i32], ptr @c, i64 0, i64 %i\n"
+                               "  %p = getelementptr [1048576 x i32], ptr @c, i64 0, i64 %i\n"
                                "  store i32 %x, ptr %p, align 4\n"
                                "  ret void\n"
                                "}\n"
@@ -111,7 +114,9 @@ static const char large_ir[] = "@c = common global [4 x i32] zeroinitializer, al
                                "  ret i32 %r\n"
                                "}\n"
                                "declare i32 @llvm.vector.reduce.add.v4i32(<4 x i32>)\n";
-static const char strong_common_ir[] = "@c = global [4 x i32] [i32 5, i32 6, i32 7, i32 8]\n";
+static const char strong_common_ir[] = "@c = global { [4 x i32], [1048572 x i32] } {\n"
+                                       "  [4 x i32] [i32 5, i32 6, i32 7, i32 8],\n"
+                                       "  [1048572 x i32] zeroinitializer }\n";
 
 static void check_common(struct trial *t, const char *const *modules, int first_value)
 {
@@ -128,6 +133,8 @@ static void check_common(struct trial *t, const char *const *modules, int first_
         CALLEE(t, "large_store", void, int64_t, int)(i, 100 + (int)i);
     CHECK_EQ(CALLEE(t, "small_load", int, void)(), 100);
     CHECK_EQ(((const int32_t *)addr)[3], 103);
+    CALLEE(t, "large_store", void, int64_t, int)(COMMON_COUNT - 1, 104);
+    CHECK_EQ(((const int32_t *)addr)[COMMON_COUNT - 1], 104);
     CHECK_EQ(CALLEE(t, "neighbour_sum", int, void)(), 0);
     trial_destroy(t);
 }
@@ -320,6 +327,7 @@ static void check_aliases(struct trial *t, const char *const modules[2])
     CHECK_EQ(CALLEE(t, "chosen", int64_t, int64_t)(7), 42);
     CHECK_EQ(CALLEE(t, "alias_of_f", int64_t, int64_t)(7), 107);
     CHECK_EQ(CALLEE(t, "address_of_alias", uintptr_t, void)(), trial_lookup(t, "alias_of_f"));
+    CHECK_EQ(trial_lookup(t, "alias_of_f"), trial_lookup(t, "f"));
     CHECK_EQ(CALLEE(t, "address_of_chosen", uintptr_t, void)(), trial_lookup(t, "chosen"));
     CHECK_EQ(trial_lookup(t, "second"), trial_lookup(t, "data") + 8);
     CHECK_EQ(resolver_count, 1);
@@ -356,6 +364,13 @@ void case_available_externally_not_emitted(struct trial *t)
                              "define ptr @address() {\n"
                              "  ret ptr @external\n"
                              "}\n";
+    static const char alone_ir[] = "define available_externally i64 @external() noinline {\n"
+                                   "  ret i64 1\n"
+                                   "}\n"
+                                   "define i64 @call_alone(i64 %x) {\n"
+                                   "  %r = call i64 @external()\n"
+                                   "  ret i64 %r\n"
+                                   "}\n";
     static const int64_t host_table = 20;
     trial_create(t, NULL);
     trial_define(t, "external", JD_SYMBOL_FUNCTION, (uintptr_t)&host_external);
@@ -376,4 +391,9 @@ void case_available_externally_not_emitted(struct trial *t)
     CHECK_EQ(CALLEE(t, "call", int64_t, void)(), 3);
     CHECK_EQ(CALLEE(t, "load", int64_t, void)(), 30);
     CHECK_EQ(CALLEE(t, "address", uintptr_t, void)(), trial_lookup(t, "external"));
+    trial_destroy(t);
+
+    trial_create(t, NULL); /* by itself it is none */
+    trial_add(t, "alone", alone_ir);
+    trial_check_unresolved(t, "call_alone", "external");
 }

@@ -56,6 +56,33 @@ static int64_t host_second(void)
     return 2;
 }
 
+/* A module's function that has run: the symbol's new address is where calls go that were bound to
+ * the body, and calls through the address that was known. Or the engine refuses. */
+static void check_definition_of_compiled(struct trial *t)
+{
+    trial_create(t, NULL);
+    trial_add(t, "owner", "define i64 @owned() {\n  ret i64 3\n}\n");
+    trial_add(t, "user",
+              "declare i64 @owned()\n"
+              "define i64 @call() {\n"
+              "  %r = call i64 @owned()\n"
+              "  ret i64 %r\n"
+              "}\n");
+    int64_t (*call)(void) = CALLEE(t, "call", int64_t, void);
+    int64_t (*kept)(void) = CALLEE(t, "owned", int64_t, void);
+    bool can_redefine = trial_has(t, JD_CAP_REDEFINE_SYMBOL);
+    CHECK_EQ(call(), 3);
+    CHECK_EQ(call(), 3);
+    CHECK_EQ(kept(), 3);
+    CHECK_CODE(t->ops->define_symbol(t->engine, "owned", JD_SYMBOL_FUNCTION,
+                                     (uintptr_t)&host_second, &t->err),
+               can_redefine ? JD_OK : JD_E_UNSUPPORTED);
+    CHECK_EQ(call(), can_redefine ? 2 : 3);
+    CHECK_EQ(kept(), can_redefine ? 2 : 3);
+    CHECK_EQ(CALLEE(t, "owned", int64_t, void)(), can_redefine ? 2 : 3);
+    trial_destroy(t);
+}
+
 void case_define_symbol_function_and_variable(struct trial *t)
 {
     static const char ir[] = "declare i64 @function()\n"
@@ -90,6 +117,8 @@ void case_define_symbol_function_and_variable(struct trial *t)
     CHECK_EQ(call(), can_redefine ? 2 : 1);
     CHECK_EQ(load(), can_redefine ? 20 : 10);
     trial_destroy(t);
+
+    check_definition_of_compiled(t);
 
     trial_create(t, NULL); /* a defined symbol wins over the process and over modules */
     trial_define(t, "getpid", JD_SYMBOL_FUNCTION, (uintptr_t)&host_second);
