@@ -30,8 +30,10 @@ static void init_host(void)
 {
     char *message = NULL;
     host.triple = LLVMGetDefaultTargetTriple();
-    if (LLVMInitializeNativeTarget() || LLVMInitializeNativeAsmPrinter() ||
-        LLVMInitializeNativeAsmParser())
+    if (!host.triple)
+        jd_fail(&host.error, JD_E_NO_MEMORY, "target", "no memory to ask what this machine is");
+    else if (LLVMInitializeNativeTarget() || LLVMInitializeNativeAsmPrinter() ||
+             LLVMInitializeNativeAsmParser())
         jd_fail(&host.error, JD_E_UNSUPPORTED, host.triple, "LLVM was built without this target");
     else if (LLVMGetTargetFromTriple(host.triple, &host.target, &message))
         jd_llvm_take_message(&host.error, JD_E_UNSUPPORTED, host.triple, message);
