@@ -69,6 +69,9 @@ static void plan_prototype(struct gen *g, struct function *f)
      * too, but for RAX. */
     if (!strcmp(f->convention, "coldcc ") && f->result > T_I64 && f->result < T_COUNT)
         f->result = T_I64;
+    /* LLVM 19's fast selection for x86-64 looks for each element in a register of its own. */
+    if (f->result == T_V4BF16)
+        f->result = T_V4I32;
     /* Too large for registers: to be returned through memory, which is what sret is for. */
     if (f->result == T_BIG)
         f->result = T_PAIR;
