@@ -87,36 +87,60 @@ void case_weak_linkonce_merge(struct trial *t)
 
 /* --- 53 --- */
 
-static const char small_ir[] = "@c = common global i32 0, align 4\n"
-                               "define ptr @small_address() {\n"
-                               "  ret ptr @c\n"
-                               "}\n"
-                               "define i32 @small_load() {\n"
-                               "  %r = load i32, ptr @c, align 4\n"
-                               "  ret i32 %r\n"
-                               "}\n";
-/* So large that its end lies where nothing is when the small one's size is taken. */
-enum { COMMON_COUNT = 1 << 20 };
+/* Two commons among as many small ones of the same size: when the small module's size is taken,
+ * what goes beyond it runs into a guard, whatever the order in which a linker lays them. At most
+ * one of the two can be the last. */
+enum { COMMON_COUNT = 16 };
 
-static const char large_ir[] = "@c = common global [1048576 x i32] zeroinitializer, align 4\n"
-                               "@neighbour = common global [4 x i32] zeroinitializer, align 4\n"
+#define GUARD(name) "@" name " = common global i32 0, align 4\n"
+#define GUARD_ROW(letter)                                                                          \
+    GUARD(letter "0")                                                                              \
+    GUARD(letter "1")                                                                              \
+    GUARD(letter "2")                                                                              \
+    GUARD(letter "3")
+#define READ(name, number)                                                                         \
+    "  %" name number " = load i32, ptr @" name number ", align 4\n"                               \
+    "  call void @see(i32 %" name number ")\n"
+#define READ_ROW(name) READ(name, "0") READ(name, "1") READ(name, "2") READ(name, "3")
+
+static const char small_ir[] = GUARD_ROW("a") GUARD("c") GUARD_ROW("b") GUARD("d")
+    GUARD_ROW("e") "define ptr @small_address() {\n"
+                   "  ret ptr @c\n"
+                   "}\n"
+                   "define i32 @small_load() {\n"
+                   "  %c = load i32, ptr @c, align 4\n"
+                   "  %d = load i32, ptr @d, align 4\n"
+                   "  %both = sub i32 %c, %d\n"
+                   "  ret i32 %both\n"
+                   "}\n"
+                   "@seen = global i32 0\n"
+                   "define void @see(i32 %guard) {\n"
+                   "  %old = load i32, ptr @seen\n"
+                   "  %new = or i32 %old, %guard\n"
+                   "  store i32 %new, ptr @seen\n"
+                   "  ret void\n"
+                   "}\n"
+                   "define i32 @guards() {\n" READ_ROW("a") READ_ROW("b")
+                       READ_ROW("e") "  %seen = load i32, ptr @seen\n"
+                                     "  ret i32 %seen\n"
+                                     "}\n";
+static const char large_ir[] = "@c = common global [16 x i32] zeroinitializer, align 4\n"
+                               "@d = common global [16 x i32] zeroinitializer, align 4\n"
                                "define ptr @large_address() {\n"
                                "  ret ptr @c\n"
                                "}\n"
                                "define void @large_store(i64 %i, i32 %x) {\n"
-                               "  %p = getelementptr [1048576 x i32], ptr @c, i64 0, i64 %i\n"
+                               "  %p = getelementptr [16 x i32], ptr @c, i64 0, i64 %i\n"
                                "  store i32 %x, ptr %p, align 4\n"
+                               "  %q = getelementptr [16 x i32], ptr @d, i64 0, i64 %i\n"
+                               "  %is_first = icmp eq i64 %i, 0\n"
+                               "  %beyond = select i1 %is_first, i32 0, i32 %x\n"
+                               "  store i32 %beyond, ptr %q, align 4\n"
                                "  ret void\n"
-                               "}\n"
-                               "define i32 @neighbour_sum() {\n"
-                               "  %v = load <4 x i32>, ptr @neighbour, align 4\n"
-                               "  %r = call i32 @llvm.vector.reduce.add.v4i32(<4 x i32> %v)\n"
-                               "  ret i32 %r\n"
-                               "}\n"
-                               "declare i32 @llvm.vector.reduce.add.v4i32(<4 x i32>)\n";
-static const char strong_common_ir[] = "@c = global { [4 x i32], [1048572 x i32] } {\n"
-                                       "  [4 x i32] [i32 5, i32 6, i32 7, i32 8],\n"
-                                       "  [1048572 x i32] zeroinitializer }\n";
+                               "}\n";
+static const char strong_common_ir[] =
+    "@c = global { [4 x i32], [12 x i32] } {\n"
+    "  [4 x i32] [i32 5, i32 6, i32 7, i32 8], [12 x i32] zeroinitializer }\n";
 
 static void check_common(struct trial *t, const char *const *modules, int first_value)
 {
@@ -128,14 +152,12 @@ static void check_common(struct trial *t, const char *const *modules, int first_
     CHECK_EQ(CALLEE(t, "small_address", uintptr_t, void)(), addr);
     CHECK_EQ(trial_lookup(t, "c"), addr);
     CHECK_EQ(((const int32_t *)addr)[3], first_value ? 8 : 0);
-    CHECK_EQ(CALLEE(t, "neighbour_sum", int, void)(), 0);
-    for (int64_t i = 0; i < 4; i++)
+    CHECK_EQ(CALLEE(t, "guards", int, void)(), 0);
+    for (int64_t i = 0; i < COMMON_COUNT; i++)
         CALLEE(t, "large_store", void, int64_t, int)(i, 100 + (int)i);
     CHECK_EQ(CALLEE(t, "small_load", int, void)(), 100);
-    CHECK_EQ(((const int32_t *)addr)[3], 103);
-    CALLEE(t, "large_store", void, int64_t, int)(COMMON_COUNT - 1, 104);
-    CHECK_EQ(((const int32_t *)addr)[COMMON_COUNT - 1], 104);
-    CHECK_EQ(CALLEE(t, "neighbour_sum", int, void)(), 0);
+    CHECK_EQ(((const int32_t *)addr)[COMMON_COUNT - 1], 100 + COMMON_COUNT - 1);
+    CHECK_EQ(CALLEE(t, "guards", int, void)(), 0);
     trial_destroy(t);
 }
 
