@@ -23,6 +23,11 @@ def needs_own_operators(context):
         raise Skip("the sanitizer's operators come before those of the C++ library, and call no others")
 
 
+def needs_own_signals(context):
+    if "thread" in context.tools.sanitizer:
+        raise Skip("ThreadSanitizer puts handlers of its own in the place of all")
+
+
 def add_programs(case):
     """Through case() of cases.py. Peers leave the C++ library its own operators, and keep to a
     page's alignment."""
@@ -34,7 +39,7 @@ def add_programs(case):
              before=needs_own_operators)
     for engine in ("legacy", "mcjit", "orc-lazy"):
         case("run.signals_" + engine, "tool", ["run", "-e", engine, "{ir}/signals.ll"],
-             out="(default ){4}")
+             out="(default ){4}", before=needs_own_signals)
     for engine in ("legacy", "mcjit"):
         case("run.aligned_" + engine, "tool", ["run", "-e", engine, "{ir}/aligned.ll"], code=3)
 
